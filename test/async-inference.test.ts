@@ -4,12 +4,12 @@ import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { AsyncSubmission } from '../src/async-inference/index.ts';
 import { PlatformError } from '../src/errors.ts';
-import { openDatabase } from '../src/storage/index.ts';
 import { AsyncFixture, answered, leaseMs } from './async-fixture.ts';
+import { openMemoryDatabase } from './empty-database.ts';
 import { openPglite } from './pglite.ts';
 
 const databases = [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }), 25],
+  ['SQLite', openMemoryDatabase, 25],
   ['PGlite', openPglite, 2],
 ] as const;
 

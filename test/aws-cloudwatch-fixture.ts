@@ -12,7 +12,7 @@ import { PlatformError } from '../src/errors.ts';
 import { openLogs } from '../src/logs/index.ts';
 import { MetricStore } from '../src/metrics/index.ts';
 import { Events } from '../src/records/index.ts';
-import { openDatabase } from '../src/storage/index.ts';
+import { openMemoryDatabase } from './empty-database.ts';
 import { temporaryDirectory } from './end-to-end/server.ts';
 
 export const nowMs = Date.UTC(2026, 10, 24, 12);
@@ -22,7 +22,7 @@ export const stepPolicy =
   'arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:1:resource/sagemaker/endpoint/digits/variant/AllTraffic:policyName/step';
 
 export async function openCloudWatch(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const clock = new VirtualClock(nowMs);
   const events = new Events(db, clock);
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });

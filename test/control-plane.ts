@@ -8,7 +8,8 @@ import { openLogs } from '../src/logs/index.ts';
 import { Audit, Decisions, Events } from '../src/records/index.ts';
 import { Registry, type RegistryOptions } from '../src/registry/index.ts';
 import type { Inspection } from '../src/runtime/index.ts';
-import { FileObjectStore, type OpenDatabase, openDatabase } from '../src/storage/index.ts';
+import { FileObjectStore, type OpenDatabase } from '../src/storage/index.ts';
+import { openFileDatabase } from './empty-database.ts';
 
 export const catalogueDirectory = fileURLToPath(new URL('../assets/catalogue/', import.meta.url));
 
@@ -57,7 +58,7 @@ export interface ControlPlaneOptions
 export async function openControlPlane(options: ControlPlaneOptions = {}) {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'penstock-test-')));
   const clock = options.clock ?? new VirtualClock();
-  const database = options.database ?? (await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' }));
+  const database = options.database ?? (await openFileDatabase(join(directory, 'state.db')));
   const { db } = database;
   const objects = new FileObjectStore(join(directory, 'objects'));
   const events = new Events(db, clock);

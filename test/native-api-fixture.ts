@@ -23,9 +23,10 @@ import { SeededRandom } from '../src/random.ts';
 import { Audit, Decisions, Events, RejectionAudit } from '../src/records/index.ts';
 import { Registry } from '../src/registry/index.ts';
 import { Serving } from '../src/serving/index.ts';
-import { FileObjectStore, openDatabase } from '../src/storage/index.ts';
+import { FileObjectStore } from '../src/storage/index.ts';
 import { ThreadPool } from '../src/threads/index.ts';
 import type { Training, Tuning } from '../src/training/index.ts';
+import { openFileDatabase } from './empty-database.ts';
 
 const catalogueDirectory = join(import.meta.dirname, '../assets/catalogue');
 export const digits = readFileSync(join(catalogueDirectory, 'digits_mlp.onnx'));
@@ -43,7 +44,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
   const random = new SeededRandom(1);
   const logs = openLogs(join(directory, 'logs'), 'silent');
   const log = logs.platform;
-  const database = await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' });
+  const database = await openFileDatabase(join(directory, 'state.db'));
   const { db } = database;
   const events = new Events(db, clock);
   const audit = new Audit(db, clock);

@@ -8,9 +8,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { json, sendSigned } from '../../test/aws/signed-request.ts';
 import { awsOperations, awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../../test/aws-router-fixture.ts';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { VirtualClock } from '../clock.ts';
 import { type ActionEntry, Audit, currentOrigin } from '../records/index.ts';
-import { openDatabase } from '../storage/index.ts';
 import { type Shape, shapesOf } from './shapes/shapes.ts';
 
 const names = ['sagemaker', 'application-autoscaling', 'cloudwatch', 'logs', 'events', 'cloudtrail'] as const;
@@ -124,7 +124,7 @@ test('a rejected call is audited with its parameters', async () => {
 });
 
 test('a change that its service has recorded is not recorded again', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const audit = new Audit(db, new VirtualClock());
   const DeleteModel = async () => {

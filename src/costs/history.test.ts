@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
-import { type OpenDatabase, openDatabase } from '../storage/index.ts';
+import type { OpenDatabase } from '../storage/index.ts';
 import { CostHistory, type CostLine, wholeHours } from './history.ts';
 import { Ledger, sumOf, usdPerMillion } from './ledger.ts';
 
@@ -34,7 +35,7 @@ const inShort = (lines: readonly CostLine[]) =>
   ]);
 
 for (const [name, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const) {
   describe(`the history of costs on ${name}`, () => {
@@ -212,7 +213,7 @@ test('every sum matches the ledgers, for any use and any number of restarts', as
     afterMs: fc.integer({ min: 0, max: 3 * hourMs }),
     setMs: fc.integer({ min: -5 * hourMs, max: 5 * hourMs }),
   });
-  const opened = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const opened = await openMemoryDatabase();
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
       await opened.db.deleteFrom('hourly_costs').execute();

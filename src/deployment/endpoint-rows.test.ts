@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { prod } from '../../test/deployment-fixture.ts';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { inTransaction, openDatabase } from '../storage/index.ts';
 import { insertEndpointRow, lockEndpointRow, readEndpointRows, updateEndpointRow } from './endpoint-rows.ts';
@@ -36,7 +37,7 @@ function rowsContract(name: string, open: () => ReturnType<typeof openDatabase>)
   });
 }
 
-rowsContract('SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+rowsContract('SQLite', openMemoryDatabase);
 
 describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
   let server: Awaited<ReturnType<typeof startPostgres>>;

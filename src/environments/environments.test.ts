@@ -6,18 +6,19 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
+import { python } from '../../test/interpreter.ts';
 import { installedUv } from '../../test/python-packages.ts';
 import { writeWheel } from '../../test/wheel-fixture.ts';
 import { SystemClock } from '../clock.ts';
 import { openLogs } from '../logs/index.ts';
 import { isolationSettings, LocalProvider } from '../providers/index.ts';
 import { Audit, Events } from '../records/index.ts';
-import { type OpenDatabase, openDatabase } from '../storage/index.ts';
+import type { OpenDatabase } from '../storage/index.ts';
 import { startOf } from './build.ts';
 import { removeFolder } from './folders.ts';
-import { BuildFailed, environmentSettings, findInterpreter, PythonEnvironments } from './index.ts';
+import { BuildFailed, environmentSettings, PythonEnvironments } from './index.ts';
 
-const python = await findInterpreter();
 const skip = python === null ? 'no python3 of 3.9 or newer' : false;
 const silent = openLogs(null, 'silent').platform;
 const weekMs = 7 * 86_400_000;
@@ -87,7 +88,7 @@ class Fixture {
 
 async function fixture(t: TestContext, build: Record<string, unknown> = {}): Promise<Fixture> {
   const uv = await installedUv();
-  const made = new Fixture(await openDatabase({ file: ':memory:', synchronous: 'NORMAL' }), { tool: uv ?? 'pip', ...build });
+  const made = new Fixture(await openMemoryDatabase(), { tool: uv ?? 'pip', ...build });
   t.after(async () => {
     await made.environments.close();
     await made.opened.close();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { VirtualClock } from '../clock.ts';
 import { Events } from '../records/index.ts';
-import { openDatabase } from '../storage/index.ts';
 import { abruptEnds, lostLinesText, recordAbruptEnd } from './abrupt-end.ts';
 
 const atMs = Date.UTC(2026, 10, 27, 7);
@@ -29,7 +29,7 @@ for (const { when, lastSignMs, machineStartedAtMs, warns, loses } of [
   },
 ]) {
   test(`reports at startup ${warns === null ? 'nothing ' : 'what is lost '}if the previous server ${when}`, async () => {
-    const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+    const { db, close } = await openMemoryDatabase();
     const events = new Events(db, new VirtualClock(atMs));
     const warnings: string[] = [];
     const log = { warn: (_fields: unknown, message: string) => void warnings.push(message) };

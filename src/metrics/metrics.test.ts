@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { VirtualClock } from '../clock.ts';
-import { openDatabase } from '../storage/index.ts';
 import { Metrics } from './metrics.ts';
 import { MetricStore } from './series/metric-store.ts';
 import { statisticOf } from './series/statistic.ts';
@@ -32,7 +32,7 @@ test('counts an answered request in outcome, latency, stages and rows', async ()
 });
 
 test('counts instances and functions separately in /metrics and in the store, until the endpoint is removed', async () => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const clock = new VirtualClock(Date.UTC(2026, 10, 26));
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
   await store.open();
@@ -70,7 +70,7 @@ test('counts instances and functions separately in /metrics and in the store, un
 });
 
 test('counts every answer in spite of deferred counting, whenever metrics are read', async () => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const clock = new VirtualClock(Date.UTC(2026, 10, 26));
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
   await store.open();

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
-import { inTransaction, type OpenDatabase, openDatabase } from '../storage/index.ts';
+import { inTransaction, type OpenDatabase } from '../storage/index.ts';
 import { type ActionEntry, Audit } from './audit.ts';
 import { withOrigin } from './origin.ts';
 
 const clock = new VirtualClock();
 let opened: OpenDatabase;
 before(async () => {
-  opened = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  opened = await openMemoryDatabase();
 });
 after(async () => opened.close());
 
@@ -55,7 +56,7 @@ test('lists records newest first, page by page, also within one millisecond', as
 });
 
 test('returns one call even if its first action failed', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const audit = new Audit(db, clock);
   const entry: ActionEntry = { who: 'w', action: 'CreateEndpoint', target: 't', outcome: 'ok', detail: null };
@@ -81,7 +82,7 @@ test('returns one call even if its first action failed', async (t) => {
 });
 
 for (const [name, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const) {
   describe(`the audit's chain on ${name}`, () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
-import { type OpenDatabase, openDatabase } from '../storage/index.ts';
+import type { OpenDatabase } from '../storage/index.ts';
 import { type Decision, Decisions, type NewDecision } from './decisions.ts';
 import { Events, type PlatformEvent } from './events.ts';
 
@@ -23,7 +24,7 @@ function decision(changes: Partial<NewDecision> = {}): NewDecision {
 }
 
 for (const [name, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const) {
   describe(`decisions on ${name}`, () => {

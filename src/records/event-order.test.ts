@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openFileDatabase } from '../../test/empty-database.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { SystemClock } from '../clock.ts';
 import { inTransaction, type OpenDatabase, openDatabase } from '../storage/index.ts';
@@ -85,5 +86,5 @@ test(`a reader that follows sequence numbers misses no event of ${writers} write
 test(`a reader that follows sequence numbers misses no event of ${writers} writers, on SQLite`, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'penstock-events-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
-  await followerMissesNothing(() => openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' }), { own: false });
+  await followerMissesNothing(() => openFileDatabase(join(directory, 'state.db')), { own: false });
 });

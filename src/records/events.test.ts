@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { VirtualClock } from '../clock.ts';
-import { inTransaction, type OpenDatabase, openDatabase } from '../storage/index.ts';
+import { inTransaction, type OpenDatabase } from '../storage/index.ts';
 import type { EventKind } from './event-kinds.ts';
 import { Events, matchesEventQuery, type PlatformEvent } from './events.ts';
 
 const clock = new VirtualClock();
 let opened: OpenDatabase;
 before(async () => {
-  opened = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  opened = await openMemoryDatabase();
 });
 after(async () => opened.close());
 
@@ -45,7 +46,7 @@ test('finds the latest events of an endpoint without reading those of all others
 });
 
 test('finds the last event of a kind and name case-insensitively, by the index of its kind', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const events = new Events(db, clock);
   const tell = async (kind: EventKind, subject: string): Promise<number> => {
@@ -68,7 +69,7 @@ test('finds the last event of a kind and name case-insensitively, by the index o
 });
 
 test('filters stored events as it filters published ones', async () => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const events = new Events(db, clock);
   const all: PlatformEvent[] = [];
   for (const [kind, subject] of [
@@ -97,7 +98,7 @@ test('filters stored events as it filters published ones', async () => {
 });
 
 test('deletes events older than 90 days and the oldest beyond 200,000, every hour', async () => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const own = new VirtualClock(1e12);
   const events = new Events(db, own);
   const kinds = async (): Promise<string[]> => (await events.recent({ limit: 5000 })).map(({ kind }) => kind);

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { VirtualClock } from '../clock.ts';
-import { type OpenDatabase, openDatabase } from '../storage/index.ts';
+import type { OpenDatabase } from '../storage/index.ts';
 import { Audit, type AuditEntry, type AuditRecord } from './audit.ts';
 import { withOrigin } from './origin.ts';
 import { RejectionAudit } from './rejection-audit.ts';
 
 let opened: OpenDatabase;
 before(async () => {
-  opened = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  opened = await openMemoryDatabase();
 });
 after(async () => opened.close());
 

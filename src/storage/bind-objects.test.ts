@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { PlatformError } from '../errors.ts';
 import { bindObjects, requireUnused } from './bind-objects.ts';
-import { type OpenDatabase, openDatabase } from './database.ts';
+import type { OpenDatabase } from './database.ts';
 import type { Blob, Blobs } from './objects/blobs.ts';
 
 let database: OpenDatabase;
 beforeEach(async () => {
-  database = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  database = await openMemoryDatabase();
   await database.db.insertInto('installation').values({ slot: 1, id: 'mine', created_at: 1, objects: null }).execute();
 });
 afterEach(async () => database.close());

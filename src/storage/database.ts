@@ -1,7 +1,7 @@
 /** Opens the database, migrates it and runs transactions. */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin } from 'kysely';
+import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -157,10 +157,12 @@ async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promis
   const migrations = migrationsFor(purpose, dialect);
   // Each purpose has its own migration table, so both can share a database.
   const own = purpose === 'state' ? '' : `_${purpose}`;
+  const migrationTableName = `kysely_migration${own}`;
+  if (await haveRun(db, migrationTableName, Object.keys(migrations))) return;
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => migrations },
-    migrationTableName: `kysely_migration${own}`,
+    migrationTableName,
     migrationLockTableName: `kysely_migration_lock${own}`,
     disableTransactions: dialect === 'sqlite', // With SQLite all migrations run inside the transaction that locks the file.
   });
@@ -174,6 +176,15 @@ async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promis
     );
   }
   throw error as Error;
+}
+
+/** Whether exactly these migrations have run. The migrator reads the definition of every table several times before it knows. */
+async function haveRun(db: Database, table: string, names: readonly string[]): Promise<boolean> {
+  const query = sql<{ name: string }>`select name from ${sql.table(table)}`.execute(db);
+  // The database is new, or the migrator fails with the reason.
+  const run = await query.catch(() => ({ rows: [] }));
+  const executed = new Set(run.rows.map(({ name }) => name));
+  return executed.size === names.length && names.every((name) => executed.has(name));
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sql } from 'kysely';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { openPglite } from '../../test/pglite.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { VirtualClock } from '../clock.ts';
@@ -13,7 +14,7 @@ import type { LeasedJob } from './job.ts';
 import { Jobs } from './jobs.ts';
 import { jobsContract } from './jobs-contract.test.ts';
 
-jobsContract('SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+jobsContract('SQLite', openMemoryDatabase);
 
 jobsContract('PGlite', openPglite);
 
@@ -65,7 +66,7 @@ describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
 });
 
 test('jobs with a cause are counted and listed through indexes, however large their payload', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const of = sql`from jobs where queue = 'q' and cause is not null`;
   for (const { query, index } of [
@@ -88,7 +89,7 @@ test('jobs with a cause are counted and listed through indexes, however large th
 });
 
 test('each job is done once, whatever workers do and however they die', async () => {
-  const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, dialect, close } = await openMemoryDatabase();
   const clock = new VirtualClock();
   const jobs = new Jobs({ db, dialect, clock });
   let round = 0;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -10,7 +11,7 @@ import { inTransaction, type OpenDatabase, openDatabase } from './database.ts';
 import { inSharedTransaction } from './shared-transactions.ts';
 import type { Transaction } from './tables.ts';
 
-const directory = await mkdtemp(join(tmpdir(), 'penstock-shared-'));
+const directory = mkdtempSync(join(tmpdir(), 'penstock-shared-'));
 after(async () => rm(directory, { recursive: true, force: true }));
 
 for (const [name, open] of [

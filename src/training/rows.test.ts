@@ -1,11 +1,11 @@
 /** The stored jobs and the offsets of their logs, in both databases. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { LogGroups } from '../logs/index.ts';
 import { Events } from '../records/index.ts';
-import { openDatabase } from '../storage/index.ts';
 import { OutputLog } from './attempts/output-log.ts';
 import { JobStates } from './job-states.ts';
 import { newProgress, TrainingRows } from './rows.ts';
@@ -21,7 +21,7 @@ const specOf = (name: string): TrainingSpec => ({
 });
 
 for (const { name, open } of [
-  { name: 'SQLite', open: () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }) },
+  { name: 'SQLite', open: openMemoryDatabase },
   { name: 'PostgreSQL', open: openPglite },
 ]) {
   const fixture = async (t: TestContext) => {

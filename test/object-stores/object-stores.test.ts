@@ -8,11 +8,12 @@ import { after, before, describe, test } from 'node:test';
 import { S3Service, S3Store } from '../../src/aws/index.ts';
 import { SystemClock } from '../../src/clock.ts';
 import { openLogs } from '../../src/logs/index.ts';
-import { FileObjectStore, type OpenDatabase, openDatabase } from '../../src/storage/index.ts';
+import { FileObjectStore, type OpenDatabase } from '../../src/storage/index.ts';
 import { objectStoreContract, remoteStoreContract } from '../../src/storage/objects/object-store-contract.test.ts';
 import { PostgresBlobs } from '../../src/storage/objects/postgres-blobs.ts';
 import { S3Blobs, type S3BlobsOptions } from '../../src/storage/objects/s3-blobs.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../aws-router-fixture.ts';
+import { openMemoryDatabase } from '../empty-database.ts';
 import { openPglite } from '../pglite.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 
@@ -62,7 +63,7 @@ describe("Penstock's own S3", () => {
   let router: AwsRouterFixture;
   let database: OpenDatabase;
   before(async () => {
-    database = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+    database = await openMemoryDatabase();
     const store = new S3Store({
       db: database.db,
       files: new FileObjectStore(join(directory, 's3')),

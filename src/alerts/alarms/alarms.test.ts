@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { MetricStore } from '../../metrics/index.ts';
@@ -22,10 +23,7 @@ const definition: AlarmDefinition = {
   actions: { ALARM: ['ring'], OK: ['calm', 'broken'], INSUFFICIENT_DATA: [] },
 };
 
-async function fixture(
-  t: TestContext,
-  open: () => ReturnType<typeof openDatabase> = () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }),
-) {
+async function fixture(t: TestContext, open: () => ReturnType<typeof openDatabase> = openMemoryDatabase) {
   const { db, close } = await open();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 24, 12));
@@ -59,7 +57,7 @@ async function fixture(
 }
 
 for (const [name, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const) {
   test(`fires, runs its actions and recovers, also across a restart: ${name}`, async (t) => {

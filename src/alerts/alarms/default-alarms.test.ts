@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { AnswerColumns, MetricStore, penstockNamespace, VariantSeries, variantMetricKey } from '../../metrics/index.ts';
 import { budgetOf } from '../../objective.ts';
 import { Events, Predecessors } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import { Alarms } from './alarms.ts';
 import { burnRuling, burns, evaluateDefaultAlarms, firingShare, type WatchedEndpoint } from './default-alarms.ts';
 
@@ -21,7 +21,7 @@ const digits: WatchedEndpoint = {
 };
 
 async function fixture(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 24, 12));
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });

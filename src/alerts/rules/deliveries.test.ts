@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import { Jobs, openDatabase } from '../../storage/index.ts';
+import { Jobs } from '../../storage/index.ts';
 import { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue, originOf } from './deliveries.ts';
 
 async function fixture(t: TestContext) {
-  const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, dialect, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 24));
   const jobs = new Jobs({ db, dialect, clock });

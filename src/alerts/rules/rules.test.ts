@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EventKind } from '../../records/index.ts';
 import { Events } from '../../records/index.ts';
-import { Jobs, openDatabase } from '../../storage/index.ts';
+import { Jobs } from '../../storage/index.ts';
 import { Deliveries, type Delivery } from './deliveries.ts';
 import type { Rule } from './rule.ts';
 import { Rules } from './rules.ts';
@@ -20,7 +21,7 @@ const rule: Rule = {
 };
 
 async function fixture(t: TestContext) {
-  const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, dialect, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 24));
   const events = new Events(db, clock);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import type { Role } from '../../access/index.ts';
 import { addDelivery, Deliveries, deliveriesQueue, type Rule } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
-import { Jobs, type LeasedJob, openDatabase } from '../../storage/index.ts';
+import { Jobs, type LeasedJob } from '../../storage/index.ts';
 import type { PageBody } from '../bodies.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
@@ -16,7 +17,7 @@ const rule = (name: string, isEnabled = true): Rule => {
 };
 
 test('lists undelivered events of rules with the reason, and never shows a secret', async (t) => {
-  const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, dialect, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 27));
   const jobs = new Jobs({ db, dialect, clock });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type EventKind, Events } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { type UpdateBody, updateAt, updateRoutes } from './updates.ts';
@@ -13,7 +13,7 @@ const versions = { from: ['digits/1'], to: ['digits/2'] };
 type EndpointEventName = EventKind extends infer Kind ? (Kind extends `endpoint.${infer Name}` ? Name : never) : never;
 
 async function recorded(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 27));
   const events = new Events(db, clock);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { Events } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { requestRoutes } from './requests.ts';
 
 test('names only the latest of several abrupt ends that may have lost the log line', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 27, 7));
   const events = new Events(db, clock);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { CostHistory, Ledger } from '../../costs/index.ts';
 import { Events } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { type EndpointUsageBody, usageRoutes } from './usage.ts';
@@ -14,7 +14,7 @@ const noonMs = Date.UTC(2026, 10, 27, 12);
 
 /** Simulates servers on one database: each `start` is a new server on the data of the previous ones. */
 async function world(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const onFailure = (error: unknown): void => assert.fail(String(error));
   let createdAtMs = 0;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import type { Caller } from '../../access/index.ts';
 import { VirtualClock } from '../../clock.ts';
 import { environmentSettings, PythonEnvironments } from '../../environments/index.ts';
 import { openLogs } from '../../logs/index.ts';
 import { Audit, Events } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { type EnvironmentBody, type EnvironmentDetailBody, environmentRoutes } from './environments.ts';
@@ -15,7 +15,7 @@ const deployer: Caller = { keyId: 'AKIA2', role: 'deployer' };
 
 /** Routes over environments that are not opened: nothing is built here. */
 async function routes(build: object = {}) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const clock = new VirtualClock();
   const environments = new PythonEnvironments({
     db,

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type EventKind, Events } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import type { EventBody, PageBody } from '../bodies.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
@@ -12,7 +12,7 @@ import { Streams } from '../routing/streams.ts';
 import { eventRoutes } from './events.ts';
 
 async function fixture(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock();
   const events = new Events(db, clock);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
-import { openDatabase } from '../../storage/index.ts';
 import type { Checkpoint } from './transform-io.ts';
 import { type TransformSpec, transformDefaults } from './transform-job.ts';
 import { storedProgress } from './transform-progress.ts';
@@ -19,7 +19,7 @@ const specOf = (name: string): TransformSpec => ({
 const nothing = async (): Promise<void> => undefined;
 
 for (const { name, open } of [
-  { name: 'SQLite', open: () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }) },
+  { name: 'SQLite', open: openMemoryDatabase },
   { name: 'PostgreSQL', open: openPglite },
 ]) {
   const fixture = async (t: TestContext) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { defaultPrices } from '../../costs/index.ts';
 import { functionsDefault } from '../../deployment/index.ts';
@@ -9,7 +10,7 @@ import { type FunctionProfile, ServiceTable } from '../../profiling/index.ts';
 import { type Decision, Decisions, Events, type PlatformEvent } from '../../records/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import type { FunctionSetting, FunctionVariant, PeriodMeasure } from '../../serving/index.ts';
-import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import type { OpenDatabase } from '../../storage/index.ts';
 import { BatchController } from './batch-controller.ts';
 import type { BatchingEffect, BatchingInputs, BatchingSetting } from './batching-decision.ts';
 import type { ChoiceRequest } from './choose-batching.ts';
@@ -116,7 +117,7 @@ describe('the batch controller', () => {
 
   beforeEach(async () => {
     clock = new VirtualClock();
-    opened = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+    opened = await openMemoryDatabase();
     const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
     await opened.db
       .insertInto('endpoints')

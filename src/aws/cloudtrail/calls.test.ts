@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type ActionEntry, Audit, withOrigin } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import { cloudtrailService } from './cloudtrail-service.ts';
 
 interface Call {
@@ -103,7 +103,7 @@ function assertWhole(event: Looked, call: Call): void {
 }
 
 for (const [kind, open, numRuns] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }), 40],
+  ['SQLite', openMemoryDatabase, 40],
   ['PGlite', openPglite, 2],
 ] as const) {
   describe(`calls looked up on ${kind}`, () => {

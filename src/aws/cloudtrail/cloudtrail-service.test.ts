@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type ActionEntry, Audit, withOrigin } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import { cloudtrailService } from './cloudtrail-service.ts';
 
 test('changes and rejections can be looked up by service, resource type and read-only flag', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const audit = new Audit(db, new VirtualClock());
   const done = { who: 'AKIA', outcome: 'ok', detail: {} };
@@ -42,7 +42,7 @@ test('changes and rejections can be looked up by service, resource type and read
 });
 
 test('a call with several actions is one event with its own name and all details', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const audit = new Audit(db, new VirtualClock());
   const call = (operation: string, requestId: string, ...actions: Pick<ActionEntry, 'action' | 'target' | 'detail'>[]): Promise<void> =>
@@ -99,7 +99,7 @@ test('a call with several actions is one event with its own name and all details
 });
 
 test('an event shows the parameters of a call, successful or rejected, and the resource type of tags', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const audit = new Audit(db, new VirtualClock());
   const resourceArn = 'arn:aws:sagemaker:us-east-1:000000000000:endpoint-config/digits';

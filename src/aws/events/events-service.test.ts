@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import type { Role } from '../../access/index.ts';
 import { Rules, webhookUrl } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
 import { Events } from '../../records/index.ts';
-import { Jobs, openDatabase } from '../../storage/index.ts';
+import { Jobs } from '../../storage/index.ts';
 import type { AwsOutput } from '../service.ts';
 import { eventsService } from './events-service.ts';
 import { deliverableTarget } from './targets.ts';
@@ -14,7 +15,7 @@ const pattern = '{"source": ["my.app"]}';
 
 /** EventBridge over real rules. `stored` are rule documents written by an older server. */
 async function fixture(t: TestContext, stored: readonly object[] = []) {
-  const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, dialect, close } = await openMemoryDatabase();
   const clock = new VirtualClock();
   const canDeliver = (arn: string): boolean => arn.startsWith('arn:aws:logs:');
   for (const [i, document] of stored.entries())

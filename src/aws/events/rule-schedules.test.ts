@@ -1,11 +1,12 @@
 /** Rules with a schedule, over real rules and a virtual clock. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { Rules, webhookUrl } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
 import { Events } from '../../records/index.ts';
-import { Jobs, type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import { Jobs, type OpenDatabase } from '../../storage/index.ts';
 import { eventsService } from './events-service.ts';
 import { RuleSchedules } from './rule-schedules.ts';
 import { deliverableTarget } from './targets.ts';
@@ -60,7 +61,7 @@ async function serverOn({ db, dialect }: Pick<OpenDatabase, 'db' | 'dialect'>, c
 }
 
 async function fixture(t: TestContext) {
-  const database = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const database = await openMemoryDatabase();
   const clock = new VirtualClock();
   const { db } = database;
   const servers: { close: () => Promise<void> }[] = [];

@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Reply, type SignOptions, sendSigned, sign } from '../../../test/aws/signed-request.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../../../test/aws-router-fixture.ts';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { until } from '../../../test/end-to-end/poll.ts';
 import type { Role } from '../../access/index.ts';
 import { SystemClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
 import { Audit } from '../../records/index.ts';
-import { FileObjectStore, openDatabase } from '../../storage/index.ts';
+import { FileObjectStore } from '../../storage/index.ts';
 import { S3Store } from './objects/store.ts';
 import { S3Service } from './s3-service.ts';
 
@@ -27,7 +28,7 @@ describe('S3 behind the AWS router', () => {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'penstock-s3-door-'));
-    const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+    const { db, close } = await openMemoryDatabase();
     closeDatabase = close;
     const clock = new SystemClock();
     audit = new Audit(db, clock);

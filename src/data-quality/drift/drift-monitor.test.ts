@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { MetricStore } from '../../metrics/index.ts';
@@ -127,7 +128,7 @@ async function fixture(t: TestContext, open: () => Promise<OpenDatabase>) {
 }
 
 for (const [dialect, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PostgreSQL', openPglite],
 ] as const) {
   describe(`drift, with baselines in ${dialect}`, () => {
@@ -187,7 +188,7 @@ for (const [dialect, open] of [
 }
 
 test('a baseline stored by an earlier version works like a current one', async (t) => {
-  const { db, openWatch, rows, columns } = await fixture(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  const { db, openWatch, rows, columns } = await fixture(t, openMemoryDatabase);
   const made = await (await openWatch()).setBaseline('digits', await baselinesOf(columns(rows(100, 0))), 'rows that were posted');
   const features = made.features.map(({ missing: _missing, ...feature }) => ({ ...feature, bounds: [], shares: [1] }));
   await db
@@ -198,7 +199,7 @@ test('a baseline stored by an earlier version works like a current one', async (
 });
 
 test('rejects a baseline of few rows or for an unknown endpoint', async (t) => {
-  const { openWatch, rows, columns } = await fixture(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  const { openWatch, rows, columns } = await fixture(t, openMemoryDatabase);
   const watch = await openWatch();
   await assert.rejects(watch.setBaseline('digits', await baselinesOf(columns(rows(19, 0))), ''), { code: 'invalid_request' });
   await assert.rejects(watch.setBaseline('missing', await baselinesOf(columns(rows(30, 0))), ''), { code: 'not_found' });

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { sql } from 'kysely';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
-import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import type { OpenDatabase } from '../../storage/index.ts';
 import { GroundTruth, type PredictionsDropped } from './ground-truth.ts';
 import type { StoredPrediction } from './prediction-rows.ts';
 import { readLabels } from './read-labels.ts';
@@ -39,7 +40,7 @@ async function fixture(t: TestContext, open: () => Promise<OpenDatabase>, failur
 }
 
 for (const [dialect, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PostgreSQL', openPglite],
 ] as const) {
   describe(`labels, with predictions in ${dialect}`, () => {
@@ -228,7 +229,7 @@ for (const [dialect, open] of [
 }
 
 test('predictions are written after ten seconds; those beyond the limit are dropped, counted and reported', async (t) => {
-  const { truth, clock, dropped, await_, predicted } = await fixture(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  const { truth, clock, dropped, await_, predicted } = await fixture(t, openMemoryDatabase);
   predicted({ inferenceId: 'many', values: Array.from({ length: 1001 }, () => 1) });
   predicted({ inferenceId: 'none', values: [] });
   for (let i = 0; i < 5010; i++) predicted({ inferenceId: `i${i}` });
@@ -245,11 +246,7 @@ test('predictions are written after ten seconds; those beyond the limit are drop
 
 test('predictions are written later if writing fails', async (t) => {
   const failures: unknown[] = [];
-  const { db, clock, truth, await_, predicted } = await fixture(
-    t,
-    () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }),
-    failures,
-  );
+  const { db, clock, truth, await_, predicted } = await fixture(t, openMemoryDatabase, failures);
   await sql`create trigger full_disk before insert on observed_predictions begin select raise(fail, 'no space left'); end`.execute(db);
   predicted({ inferenceId: 'i' });
   clock.advance(10_000);

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EndpointView, SelectedLadder } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { Decisions, Events } from '../../records/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
-import { inTransaction, openDatabase } from '../../storage/index.ts';
+import { inTransaction } from '../../storage/index.ts';
 import type { EvaluationView } from '../evaluation.ts';
 import { Challengers } from './challengers.ts';
 
@@ -35,7 +36,7 @@ const ladder = {
 
 async function fixture(t: TestContext) {
   const clock = new VirtualClock(1000);
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
   await db

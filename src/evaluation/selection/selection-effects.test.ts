@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EndpointConfig } from '../../deployment/index.ts';
 import { MetricStore, penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
 import { Decisions, Events } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import { type SelectionEffect, SelectionEffects } from './selection-effects.ts';
 
 const minuteMs = 60_000;
@@ -17,7 +17,7 @@ const chosen = {
 
 async function fixture(t: TestContext) {
   const clock = new VirtualClock(1_800_000_000_000);
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const failed = (error: unknown): void => assert.fail(String(error));
   const store = new MetricStore({ db, clock, onFailure: failed });
   await store.open();

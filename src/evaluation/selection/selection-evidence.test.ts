@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import type { ServedView } from '../../serving/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import { SelectionEvidence } from './selection-evidence.ts';
 
 const cascade = { name: 'a/1>b/1@0.03', second: 'b/1', escalated: 0.0933, agreement: { rows: 408, disagreed: 2 } };
@@ -27,7 +27,7 @@ const variant = ({ rows = 0, escalated = 0, compared = 0, disagreed = 0, isShado
 });
 
 async function fixture(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
   await db

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { type AllottedTest, allotLevels } from '../../selection/index.ts';
-import { inTransaction, openDatabase } from '../../storage/index.ts';
+import { inTransaction } from '../../storage/index.ts';
 import type { StoredSet } from '../evaluation-rows.ts';
 import { setIdOf } from '../evaluation-set.ts';
 import { SelectionTests } from './selection-tests.ts';
 
 for (const [database, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const) {
   /** `rows`: fingerprints of the rows of each set, by its name. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EndpointView, SelectedLadder } from '../../deployment/index.ts';
 import { Decisions, Events } from '../../records/index.ts';
-import { inTransaction, openDatabase } from '../../storage/index.ts';
+import { inTransaction } from '../../storage/index.ts';
 import type { SelectionInputs } from './selection-decision.ts';
 import { SelectionWatch } from './selection-watch.ts';
 
@@ -22,7 +23,7 @@ const ladder = {
 
 async function fixture(t: TestContext) {
   const clock = new VirtualClock();
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
   await db

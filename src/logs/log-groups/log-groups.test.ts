@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { openDatabase } from '../../storage/index.ts';
@@ -9,7 +10,7 @@ import { LogGroups } from './log-groups.ts';
 
 const epochMs = Date.UTC(2026, 10, 24, 12);
 const databases = [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const;
 const everything: LogQuery = {

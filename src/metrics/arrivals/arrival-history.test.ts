@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
-import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import type { OpenDatabase } from '../../storage/index.ts';
 import { ArrivalHistory, type ArrivedSoFar } from './arrival-history.ts';
 
 const secondMs = 1000;
@@ -45,7 +46,7 @@ const noOne = (count: number): number[] => new Array<number>(count).fill(0);
 const unknown = (count: number): null[] => new Array<null>(count).fill(null);
 
 for (const [name, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const) {
   describe(`the history of arrivals on ${name}`, () => {
@@ -190,7 +191,7 @@ test('counts every arrival exactly once, however often a server is killed or sto
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
-      const opened = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+      const opened = await openMemoryDatabase();
       let clock = new VirtualClock(epochMs);
       let server = serverOn(opened, clock);
       let [arrived, atRisk] = [0, 0];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
-import { openDatabase, sizeOfFile } from '../../storage/index.ts';
+import { sizeOfFile } from '../../storage/index.ts';
 import { MetricBudget } from './metric-budget.ts';
 import type { SpanResolution } from './metric-rows.ts';
 import { MetricStore } from './metric-store.ts';
@@ -13,7 +14,7 @@ const noOne = (error: unknown): void => assert.fail(String(error));
 
 /** Rows of 2 kB: half an hour of seconds, half a day of ten seconds, four days of minutes. */
 async function fixture(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(epochMs);
   const now = epochMs / 1000;
@@ -91,7 +92,7 @@ test('checks once a minute', async (t) => {
 });
 
 test('falls back to the next coarser resolution for deleted seconds, also after a restart', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(epochMs);
   const store = new MetricStore({ db, clock, onFailure: noOne });
@@ -122,7 +123,7 @@ test('falls back to the next coarser resolution for deleted seconds, also after 
 });
 
 test('reads seconds after a restart if nothing was deleted, however long nothing was measured', async (t) => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(epochMs);
   const open = async (): Promise<MetricStore> => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { type Clock, VirtualClock } from '../../clock.ts';
 import { type Database, openDatabase } from '../../storage/index.ts';
@@ -12,7 +13,7 @@ const digits = { namespace: 'AWS/SageMaker', dimensions: { EndpointName: 'digits
 const latency = { name: 'ModelLatency', unit: 'Microseconds' };
 
 const databases = [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['SQLite', openMemoryDatabase],
   ['PGlite', openPglite],
 ] as const;
 

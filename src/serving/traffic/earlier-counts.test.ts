@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EndpointConfig } from '../../deployment/index.ts';
 import { MetricStore, penstockNamespace, sagemakerNamespace, variantMetricKey } from '../../metrics/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import { readEarlierCounts } from './earlier-counts.ts';
 
 const minuteMs = 60_000;
 const prod = { name: 'prod', variants: [{ name: 'AllTraffic' }] } as unknown as EndpointConfig;
 
 async function measured(t: TestContext) {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 24, 12));
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });

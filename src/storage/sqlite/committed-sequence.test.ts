@@ -3,15 +3,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { openFileDatabase } from '../../../test/empty-database.ts';
 import { VirtualClock } from '../../clock.ts';
-import { type OpenDatabase, openDatabase } from '../database.ts';
+import type { OpenDatabase } from '../database.ts';
 import { CommittedSequence } from './committed-sequence.ts';
 
 let path = '';
 let opened: OpenDatabase;
 beforeEach(async () => {
   path = await mkdtemp(join(tmpdir(), 'penstock-sequence-'));
-  opened = await openDatabase({ file: join(path, 'state.db'), synchronous: 'NORMAL' });
+  opened = await openFileDatabase(join(path, 'state.db'));
 });
 afterEach(async () => {
   await opened.close();

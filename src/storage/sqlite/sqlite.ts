@@ -28,7 +28,16 @@ export interface SqliteFile {
 
 /** Opens or creates the file. Throws `unavailable` if it cannot be opened or written, or is not a database. */
 export function openSqlite(file: string, synchronous: Synchronous): SqliteFile {
-  const sqlite = onDisk(file, () => configure(new DatabaseSync(file), synchronous));
+  return sqliteFile(
+    onDisk(file, () => new DatabaseSync(file)),
+    file,
+    synchronous,
+  );
+}
+
+/** The part of `openSqlite` after the file is open; tests use it to open a copy of a database in memory. */
+export function sqliteFile(sqlite: DatabaseSync, file: string, synchronous: Synchronous): SqliteFile {
+  onDisk(file, () => configure(sqlite, synchronous));
   const statements = new Statements(sqlite);
   let checkpoints: SqliteCheckpoints | null = null;
   const written = (): void => {
@@ -58,14 +67,13 @@ export function openSqlite(file: string, synchronous: Synchronous): SqliteFile {
   };
 }
 
-function configure(sqlite: DatabaseSync, synchronous: Synchronous): DatabaseSync {
+function configure(sqlite: DatabaseSync, synchronous: Synchronous): void {
   try {
     // Everything is explicit: defaults differ between drivers, and Node's busy timeout is zero.
     sqlite.exec('pragma busy_timeout = 5000');
     sqlite.exec('pragma journal_mode = WAL');
     sqlite.exec(`pragma synchronous = ${synchronous}`);
     sqlite.exec('pragma foreign_keys = ON');
-    return sqlite;
   } catch (error) {
     sqlite.close();
     throw error;

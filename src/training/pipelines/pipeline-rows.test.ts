@@ -1,8 +1,8 @@
 /** The stored pipelines and runs, in both databases. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
-import { openDatabase } from '../../storage/index.ts';
 import { noFacts } from './execute-run.ts';
 import type { PipelineRun, PipelineTrigger } from './pipeline.ts';
 import { parsePipelineFile } from './pipeline-file.ts';
@@ -29,7 +29,7 @@ const runOf = (number: number, more: Partial<PipelineRun> = {}): PipelineRun => 
 });
 
 for (const { name, open } of [
-  { name: 'SQLite', open: () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }) },
+  { name: 'SQLite', open: openMemoryDatabase },
   { name: 'PostgreSQL', open: openPglite },
 ]) {
   const fixture = async (t: TestContext) => {

@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { Access, type Caller } from '../../access/index.ts';
 import type { Envelope } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
 import { Audit, Decisions, type EventKind, Events, type PlatformEvent } from '../../records/index.ts';
-import { openDatabase } from '../../storage/index.ts';
 import type { ThreadTask } from '../../threads/index.ts';
 import type { PipelineRun } from './pipeline.ts';
 import { PipelineRows } from './pipeline-rows.ts';
@@ -26,7 +26,7 @@ interface MadeJob {
 
 async function fixture(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-pipelines-'));
-  const database = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const database = await openMemoryDatabase();
   const { db } = database;
   const clock = new VirtualClock(Date.UTC(2026, 10, 28, 12)); // a Saturday
   const [events, audit] = [new Events(db, clock), new Audit(db, clock)];

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import { openMemoryDatabase } from '../../../../test/empty-database.ts';
 import { SystemClock } from '../../../clock.ts';
 import { PlatformError } from '../../../errors.ts';
 import { openLogs } from '../../../logs/index.ts';
 import type { ModelGroup, ModelVersion, Registry } from '../../../registry/index.ts';
-import { FileObjectStore, openDatabase } from '../../../storage/index.ts';
+import { FileObjectStore } from '../../../storage/index.ts';
 import { S3Store } from '../objects/store.ts';
 import { ModelBucket } from './model-bucket.ts';
 
@@ -62,7 +63,7 @@ before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'penstock-model-bucket-'));
   const path = join(directory, 'model.onnx');
   await writeFile(path, bytes);
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   closeDatabase = close;
   const files = new FileObjectStore(join(directory, 'buckets'));
   const readOnlyBuckets = [new ModelBucket(registry(path), 1000)];

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { openMemoryDatabase } from '../../../../test/empty-database.ts';
 import { openPglite } from '../../../../test/pglite.ts';
-import { type OpenDatabase, openDatabase } from '../../../storage/index.ts';
+import type { OpenDatabase } from '../../../storage/index.ts';
 import { endOfPrefix } from '../buckets/bucket-name.ts';
 import {
   afterPrefix,
@@ -89,7 +90,7 @@ async function inDatabase({ db, close }: OpenDatabase): Promise<Listed> {
   };
 }
 
-listingContract('SQLite', 200, async () => inDatabase(await openDatabase({ file: ':memory:', synchronous: 'NORMAL' })));
+listingContract('SQLite', 200, async () => inDatabase(await openMemoryDatabase()));
 listingContract('PGlite', 25, async () => inDatabase(await openPglite()));
 listingContract('in memory', 200, async () => {
   let all: ListedObject[] = [];
@@ -112,7 +113,7 @@ describe('the end of a prefix', () => {
   });
 
   test('lists thousands of keys in few folders as the folders', async () => {
-    const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+    const { db, close } = await openMemoryDatabase();
     await db.insertInto('s3_buckets').values({ name: 'bucket', created_at: 1 }).execute();
     const rest = { bucket: 'bucket', id: '', bytes: 1, etag: '', modified_at: 1, parts: null, headers: '{}', checksums: '{}' };
     for (let folder = 0; folder < 20; folder++) {

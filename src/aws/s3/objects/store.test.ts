@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { sql } from 'kysely';
+import { openFileDatabase, openMemoryDatabase } from '../../../../test/empty-database.ts';
 import { until } from '../../../../test/end-to-end/poll.ts';
 import { openPglite } from '../../../../test/pglite.ts';
 import { startPostgres, whyNoPostgres } from '../../../../test/postgres-server.ts';
@@ -302,7 +303,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
 
 test('small contents are stored inline without a visible difference', async () => {
   const root = join(directory, 'few');
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const { db, close } = await openMemoryDatabase();
   const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log, contentBytesMax: 10 });
   await store.createBucket('bucket');
   const read = async (key: string, range?: { start: number; end: number }) =>
@@ -329,7 +330,7 @@ test('small contents are stored inline without a visible difference', async () =
 
 test('a full database rejects a write completely and retains existing objects', async () => {
   const root = join(directory, 'full');
-  const { db, close } = await openDatabase({ file: join(directory, 'full.db'), synchronous: 'NORMAL' });
+  const { db, close } = await openFileDatabase(join(directory, 'full.db'));
   const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log, contentBytesMax: 0 });
   await store.createBucket('bucket');
   await store.put('bucket', 'kept', Buffer.from('before'));
@@ -344,7 +345,7 @@ test('a full database rejects a write completely and retains existing objects', 
   await close();
 });
 
-storeContract('SQLite', () => openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' }));
+storeContract('SQLite', () => openFileDatabase(join(directory, 'state.db')));
 storeContract('PGlite', openPglite);
 
 describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
