@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '../../../errors.ts';
 import { withoutOrigin } from '../../../records/index.ts';
+import type { Transaction } from '../../../storage/index.ts';
 import { AwsError } from '../../service.ts';
 import type { SortKey } from '../pages.ts';
 import { type ParameterValue, type PipelineParameter, parseDefinition, valueOf } from './definition.ts';
@@ -43,8 +44,14 @@ export class Executions {
     await Promise.all(running.map(({ ended }) => ended));
   }
 
-  /** Throws `ValidationException` for parameters that do not fit, `ResourceLimitExceeded` if too many are running. */
-  async start({ parameters, isStartedByKey, ...provided }: NewExecution): Promise<Execution> {
+  /**
+   * `alongside` writes in the transaction that stores the execution: if it throws, nothing starts. Throws `ValidationException` for parameters
+   * that do not fit, `ResourceLimitExceeded` if too many are running.
+   */
+  async start(
+    { parameters, isStartedByKey, ...provided }: NewExecution,
+    alongside: (execution: Execution, tx: Transaction) => Promise<void> = async () => undefined,
+  ): Promise<Execution> {
     const { rows, clock, events } = this.#deps;
     const nowMs = clock.wallMs();
     const execution: Execution = {
@@ -65,6 +72,7 @@ export class Executions {
           `${count} executions of pipelines are running: at most ${unfinishedMax} can run at once`,
         );
       await rows.add(tx, execution);
+      await alongside(execution, tx);
       return recordExecution(events, tx, execution, null);
     });
     this.#run(execution);

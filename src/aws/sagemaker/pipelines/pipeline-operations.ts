@@ -1,7 +1,7 @@
 /** Operations on SageMaker pipelines and their executions. Definitions are stored as they were sent. */
 import type { Clock } from '../../../clock.ts';
 import { nameKey } from '../../../names.ts';
-import { type Database, inTransaction } from '../../../storage/index.ts';
+import { type Database, inTransaction, type Transaction } from '../../../storage/index.ts';
 import { held, isWaiter, waiterHoldMs } from '../../held-reads.ts';
 import type { S3Store } from '../../s3/objects/store.ts';
 import {
@@ -59,6 +59,9 @@ type PipelineOperation =
   | 'ListPipelineParametersForExecution'
   | 'DescribePipelineDefinitionForExecution';
 
+/** Between reading the pipeline and storing its execution. */
+class PipelineDeleted extends Error {}
+
 const definitionAudit = { target: 'PipelineName', omit: 'PipelineDefinition' } as const;
 const definitionBytesMax = 2 ** 20;
 const executionArn = /^(arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:\d{12}:pipeline\/[^/]+)\/execution\/([a-z0-9]{1,64})$/;
@@ -100,8 +103,8 @@ export class PipelineOperations {
   async startByEvent(name: string, parameters: Readonly<Record<string, string>>, by: string): Promise<boolean> {
     const found = await this.#options.documents.find<PipelineDocument>('pipeline', name);
     if (found === null) return false;
-    await this.#begin(found, { parameters, startedBy: by, isStartedByKey: false, displayName: null, description: null, parallelMax: null });
-    return true;
+    const start = { parameters, startedBy: by, isStartedByKey: false, displayName: null, description: null, parallelMax: null };
+    return (await this.#begin(found, start)) !== null;
   }
 
   /** The name must be free in both APIs: pipelines that `penstock pipeline apply` made share it. */
@@ -173,7 +176,6 @@ export class PipelineOperations {
     return { PipelineSummaries: named.map((pipeline) => summarizePipeline(call, pipeline)), ...next };
   }
 
-  /** The token is stored after the start: if the server is killed in between, a repeated call starts a second execution. */
   #start(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
     const { ClientRequestToken: token, ...members } = input;
     if (input['SelectiveExecutionConfig'] !== undefined)
@@ -181,28 +183,43 @@ export class PipelineOperations {
     return this.#tokens.once('StartPipelineExecution', { ...members, ClientToken: token }, async (store) => {
       const found = await this.#find(input, call);
       const provided = (input['PipelineParameters'] ?? []) as readonly { readonly Name: string; readonly Value: string }[];
-      const execution = await this.#begin(found, {
+      const answerOf = (execution: Execution): AwsOutput => ({ PipelineExecutionArn: arnOfExecution(call, execution) });
+      const start = {
         parameters: Object.fromEntries(provided.map(({ Name, Value }) => [Name, Value] as const)),
         startedBy: call.caller.keyId,
         isStartedByKey: true,
         displayName: (input['PipelineExecutionDisplayName'] as string | undefined) ?? null,
         description: (input['PipelineExecutionDescription'] as string | undefined) ?? null,
         parallelMax: parallelOf(input),
-      });
-      const answer = { PipelineExecutionArn: arnOfExecution(call, execution) };
-      await inTransaction(this.#options.db, (tx) => store(answer, {}, tx));
-      return answer;
+      };
+      const begun = await this.#begin(found, start, (execution, tx) => store(answerOf(execution), {}, tx));
+      if (begun === null) throw pipelineMissing(call, found.name);
+      return answerOf(begun);
     });
   }
 
-  /** The execution gets its own copy of the definition, and the rights of the key that wrote it last. */
-  async #begin({ name, content }: Stored, provided: Omit<NewExecution, 'pipeline' | 'definition' | 'who'>): Promise<Execution> {
+  /**
+   * The execution gets its own copy of the definition, and the rights of the key that wrote it last. `alongside` writes in the same
+   * transaction. Null if the pipeline has been deleted meanwhile.
+   */
+  async #begin(
+    { name, content }: Stored,
+    provided: Omit<NewExecution, 'pipeline' | 'definition' | 'who'>,
+    alongside: (execution: Execution, tx: Transaction) => Promise<void> = async () => undefined,
+  ): Promise<Execution | null> {
     const { executions, documents, clock } = this.#options;
     const { definition, who } = content;
     const parallelMax = provided.parallelMax ?? content.parallelMax;
-    const execution = await executions.start({ ...provided, parallelMax, pipeline: name, definition, who });
-    await documents.change<PipelineDocument>('pipeline', name, (stored) => ({ ...stored, lastRunAtMs: clock.wallMs() }));
-    return execution;
+    try {
+      return await executions.start({ ...provided, parallelMax, pipeline: name, definition, who }, async (execution, tx) => {
+        const started = (stored: PipelineDocument): PipelineDocument => ({ ...stored, lastRunAtMs: clock.wallMs() });
+        if (!(await documents.change<PipelineDocument>('pipeline', name, started, tx))) throw new PipelineDeleted();
+        await alongside(execution, tx);
+      });
+    } catch (error) {
+      if (error instanceof PipelineDeleted) return null;
+      throw error;
+    }
   }
 
   async #stop(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
@@ -289,7 +306,7 @@ export class PipelineOperations {
     const { name } = readReference(call, 'pipeline', String(PipelineName));
     const found = await this.#options.documents.find<PipelineDocument>('pipeline', name);
     if (found !== null) return found;
-    throw new AwsError('ResourceNotFound', `Pipeline '${arnOf(call, 'pipeline', name)}' does not exist.`);
+    throw pipelineMissing(call, name);
   }
 
   /** Throws `ResourceNotFound`, also if the execution belongs to another pipeline than its ARN says. */
@@ -314,6 +331,10 @@ function writtenMembers(input: AwsInput): Partial<PipelineDocument> {
 
 function parallelOf({ ParallelismConfiguration: config }: AwsInput): number | null {
   return (config as { readonly MaxParallelExecutionSteps?: number } | undefined)?.MaxParallelExecutionSteps ?? null;
+}
+
+function pipelineMissing(awsLocation: AwsLocation, name: string): AwsError {
+  return new AwsError('ResourceNotFound', `Pipeline '${arnOf(awsLocation, 'pipeline', name)}' does not exist.`);
 }
 
 function nameTaken(name: string, isApplied: boolean): AwsError {
