@@ -163,7 +163,7 @@ function testBodyOf(test: PipelineRun['test']): PipelineRunBody['test'] {
   return { ...counts, p_better: pBetter, p_worse: pWorse };
 }
 
-function triggerBodyOf({ atMs, ...trigger }: PipelineTrigger): PipelineRunBody['trigger'] {
+function triggerBodyOf({ atMs, setBy: _setBy, ...trigger }: PipelineTrigger): PipelineRunBody['trigger'] {
   return { ...trigger, at: isoTime(atMs) };
 }
 

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { Access, type Role, roles } from '../../access/index.ts';
 import { VirtualClock } from '../../clock.ts';
+import type { PipelineTrigger } from './pipeline.ts';
 import { parsePipelineFile } from './pipeline-file.ts';
-import { checkRights, checkStepRights } from './pipeline-rights.ts';
+import { checkRights, checkStepRights, startValuesProblem } from './pipeline-rights.ts';
+import { startValues } from './triggers.ts';
 
 const specWith = (rest: string) => parsePipelineFile(`name: loop\ntrain: {command: [/bin/true]}\n${rest}`, 0);
 const trained = specWith('');
@@ -77,5 +79,31 @@ describe('the rights of a pipeline', () => {
         /step approve: the pipeline was applied without a key, and the server listens beyond loopback now: apply pipeline loop again/,
     });
     assert.doesNotThrow(() => checkStepRights({ access, isLoopback: false }, 'anonymous', left, 'approve'));
+  });
+
+  describe('with values that a start gave, whose training it then approves', () => {
+    const spec = specWith('parameters: {C: 1}');
+    const problemOf = (access: Access, by: string | null, C: string, isLoopback = true): string | null => {
+      const trigger: PipelineTrigger = { kind: 'manual', by: String(by), count: 1, atMs: 0, ...startValues({ C }, by) };
+      return startValuesProblem({ access, isLoopback }, { parameters: { C }, trigger }, spec);
+    };
+
+    test('are those of the key that gave them, if it has fewer', (t) => {
+      const { access, keyOf } = fixture(t);
+      const [deployer, approver] = [keyOf('deployer'), keyOf('approver')];
+      const problem = `the key ${deployer} gave parameter C its value, with the role deployer, and approver is needed to approve`;
+      assert.equal(problemOf(access, deployer, '2'), problem);
+      assert.equal(problemOf(access, approver, '2'), null);
+      assert.equal(problemOf(access, deployer, '1'), null); // the default
+      access.revoke(approver);
+      assert.match(problemOf(access, approver, '2') ?? '', /with the role deployer, and approver is needed/);
+    });
+
+    test('are those of a deployer for a rule, whatever it is called, and for no key beyond loopback', (t) => {
+      const { access } = fixture(t);
+      assert.match(problemOf(access, null, '2') ?? '', /^a rule gave parameter C its value, with the role deployer/);
+      assert.equal(problemOf(access, 'anonymous', '2'), null);
+      assert.match(problemOf(access, 'anonymous', '2', false) ?? '', /^the key anonymous gave/);
+    });
   });
 });

@@ -1,6 +1,7 @@
 /** The permissions of a pipeline: those of the key that applied its revision, checked when it is applied and again at each step. */
 import { type Access, type Action, type Caller, hasPermission, permissionFor, weakestRoleWith } from '../../access/index.ts';
 import { PlatformError } from '../../errors.ts';
+import type { PipelineRun } from './pipeline.ts';
 import { type PipelineSpec, type PipelineStep, stepsOf } from './pipeline-spec.ts';
 
 const stepActions = {
@@ -61,4 +62,27 @@ export function checkStepRights(
       `step ${step}: the key ${who}, which applied the pipeline, has the role ${role}, and ${wanted} is needed: ${cure}`,
     );
   }
+}
+
+/** Of a rule, and of a key that was revoked. */
+const starterRole = weakestRoleWith(permissionFor('run pipeline'));
+
+/**
+ * Why a run may not decide about a version that was trained with values given at its start; null if it may. Otherwise, who may only start runs
+ * would have any training approved by a pipeline of an approver. Defaults are values of the key that applied the file.
+ */
+export function startValuesProblem(
+  { access, isLoopback }: { readonly access: Pick<Access, 'callerFor'>; readonly isLoopback: boolean },
+  { parameters, trigger }: Pick<PipelineRun, 'parameters' | 'trigger'>,
+  spec: Pick<PipelineSpec, 'parameters'>,
+): string | null {
+  const permission = permissionFor(stepActions.approve);
+  for (const [name, by] of Object.entries(trigger.setBy ?? {})) {
+    if (parameters[name] === spec.parameters[name] || (by === 'anonymous' && isLoopback)) continue;
+    const role = (by === null ? undefined : access.callerFor(by)?.role) ?? starterRole;
+    if (hasPermission(role, permission)) continue;
+    const source = by === null ? 'a rule' : `the key ${by}`;
+    return `${source} gave parameter ${name} its value, with the role ${role}, and ${weakestRoleWith(permission)} is needed to approve`;
+  }
+  return null;
 }

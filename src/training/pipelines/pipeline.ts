@@ -18,6 +18,8 @@ export interface PipelineTrigger {
   readonly atMs: number;
   /** Values that replace the defaults of the file. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** By parameter: the key that gave its value; null: a rule. */
+  readonly setBy?: Readonly<Record<string, string | null>>;
 }
 
 /** A step of a run as callers see it. */

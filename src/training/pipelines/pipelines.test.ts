@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { openMemoryDatabase } from '../../../test/empty-database.ts';
-import { Access, type Caller } from '../../access/index.ts';
+import { Access, type Caller, type Role } from '../../access/index.ts';
 import type { Envelope } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
@@ -140,6 +140,7 @@ async function fixture(t: TestContext) {
     made,
     notified,
     python,
+    keyOf: (role: Role) => deps.access.create(role).id,
     rows,
     until,
     apply: (file: string) => opened.pipelines.apply({ file, source: null, git: null }, admin),
@@ -232,6 +233,20 @@ describe('a run', () => {
     const run = await over(1);
     assert.deepEqual([run.state, run.steps.map(({ state }) => state)], ['Stopped', ['Completed', 'Completed', 'Stopped']]);
     assert.equal(python.state, 'registered');
+  });
+
+  test('with values of a key that may not approve leaves its version pending, even if the file approves always', async (t) => {
+    const { apply, pipelines, made, python, keyOf, over } = await fixture(t);
+    await apply(fileOf('parameters: {C: 1}', 'register: {group: g}\napprove: {when: always}\n'));
+    made.version = 'g/1';
+    const deployer = keyOf('deployer');
+    await pipelines.run('loop', { C: '2' }, deployer);
+    const run = await over(1);
+    assert.deepEqual([run.state, run.steps.at(-1)?.state, python.state], ['Completed', 'Completed', 'registered']);
+    assert.match(
+      run.steps.at(-1)?.note ?? '',
+      new RegExp(`^left pending: approve.when is always, but the key ${deployer} gave parameter C its value, .*next: penstock approve g/1`),
+    );
   });
 
   test('whose end cannot be stored ends once it can, and no other run starts beside it', async (t) => {

@@ -18,7 +18,7 @@ import { type PipelineSpec, stepsOf } from './pipeline-spec.ts';
 import { type PlannedStep, planPipeline } from './plan-pipeline.ts';
 import type { RunStepDeps } from './run-steps.ts';
 import { trainingSpecFor } from './step-train.ts';
-import { checkOwnEvents, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
+import { checkOwnEvents, startValues, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
 
 /** Modules that pipelines use, and a few checks. */
 export interface PipelinesDeps extends RunStepDeps {
@@ -209,13 +209,13 @@ export class Pipelines {
    * waits. Throws `not_found`, `invalid_request` for unknown parameters.
    */
   async run(name: string, parameters: Readonly<Record<string, string>>, who: string): Promise<PipelineRun | null> {
-    return this.#trigger(name, { kind: 'manual', by: who, count: 1, atMs: this.#deps.clock.wallMs(), parameters });
+    return this.#trigger(name, { kind: 'manual', by: who, count: 1, atMs: this.#deps.clock.wallMs(), ...startValues(parameters, who) });
   }
 
   /** Starts a run on behalf of a rule; `atMostEvery` applies to its events. Throws like `run`. */
   async runByEvent(name: string, parameters: Readonly<Record<string, string>>, by: string): Promise<void> {
     if (!this.get(name).isEnabled) return;
-    await this.#trigger(name, { kind: 'event', by, count: 1, atMs: this.#deps.clock.wallMs(), parameters });
+    await this.#trigger(name, { kind: 'event', by, count: 1, atMs: this.#deps.clock.wallMs(), ...startValues(parameters, null) });
   }
 
   /** Throws `not_found`. */

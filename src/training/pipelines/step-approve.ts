@@ -5,6 +5,7 @@ import type { NewDecision } from '../../records/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { judgeBetter, type TrainingVerdict } from './judge-better.ts';
 import { type PipelineRun, runName } from './pipeline.ts';
+import { startValuesProblem } from './pipeline-rights.ts';
 import type { ApproveSettings, PipelineSpec } from './pipeline-spec.ts';
 import { pauseFor, type RunStepDeps, type StepContext, type StepOutcome } from './run-steps.ts';
 
@@ -38,7 +39,7 @@ export async function approveStep(context: StepContext): Promise<StepOutcome> {
   const { deps, spec, run, who, save } = context;
   const version = run.version as string;
   const [group = '', number = ''] = version.split('/');
-  const choice = chooseApproval(spec.approve as ApproveSettings, run);
+  const choice = asAllowed(chooseApproval(spec.approve as ApproveSettings, run), startValuesProblem(deps, run, spec));
   const judged = judgedBy(await deps.registry.version(group, Number(number)), choice.action);
   if (judged !== null) {
     const note = `left as it was, ${judged}: ${choice.reason}`;
@@ -68,6 +69,11 @@ export async function approveStep(context: StepContext): Promise<StepOutcome> {
   const { approval } = await deps.registry.setApproval(group, Number(number), 'Approved', { who, note });
   if (approval !== 'Approved') return awaitOpening(context, { group, number: Number(number) }, choice);
   return { state: 'Completed', note: `approved ${version}: ${choice.reason}`, facts: { verdict: choice.verdict } };
+}
+
+/** A version that the run may not decide about is left pending. Pure. */
+export function asAllowed(choice: TrainingChoice, problem: string | null): TrainingChoice {
+  return problem === null || choice.action === 'keep' ? choice : { ...choice, action: 'keep', reason: `${choice.reason}, but ${problem}` };
 }
 
 /** `Rejected by AKIA…` if a person has decided during the run; their decision stays. Null if not. Pure. */

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { PlatformEvent } from '../../records/index.ts';
 import type { PipelineTrigger } from './pipeline.ts';
 import { parsePipelineFile } from './pipeline-file.ts';
-import { checkOwnEvents, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
+import { checkOwnEvents, startValues, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
 
 const nowMs = Date.UTC(2026, 10, 29);
 const specWith = (on: string) => parsePipelineFile(`name: loop\n${on}\ntrain: {command: [/bin/true]}\n`, nowMs);
@@ -20,9 +20,21 @@ describe('triggers', () => {
   test('that arrive while one waits count as one with it, and the strongest says why', () => {
     const event = trigger('event', { parameters: { a: '1', b: '1' } });
     const both = mergedTrigger(event, trigger('manual', { atMs: nowMs + 5, parameters: { b: '2' } }));
-    assert.deepEqual(both, { kind: 'manual', by: 'manual', count: 2, atMs: nowMs, parameters: { a: '1', b: '2' } });
+    assert.deepEqual(both, { kind: 'manual', by: 'manual', count: 2, atMs: nowMs, parameters: { a: '1', b: '2' }, setBy: {} });
     assert.equal(mergedTrigger(both, trigger('event')).kind, 'manual');
     assert.equal(mergedTrigger(null, event), event);
+  });
+
+  test('that are merged remember for each value that is used who gave it', () => {
+    const first = trigger('manual', startValues({ a: '1', b: '1' }, 'AKIA1'));
+    const second = mergedTrigger(first, trigger('event', startValues({ b: '2' }, null)));
+    assert.deepEqual(
+      [second.parameters, second.setBy],
+      [
+        { a: '1', b: '2' },
+        { a: 'AKIA1', b: null },
+      ],
+    );
   });
 
   test('by events keep a distance from the run before; schedules and callers do not', () => {

@@ -19,7 +19,16 @@ export function mergedTrigger(waiting: PipelineTrigger | null, next: PipelineTri
     count: waiting.count + next.count,
     atMs: Math.min(waiting.atMs, next.atMs),
     parameters: { ...waiting.parameters, ...next.parameters },
+    setBy: { ...waiting.setBy, ...next.setBy },
   };
+}
+
+/** The values of a start with the key that gave them; null: a rule. */
+export function startValues(
+  parameters: Readonly<Record<string, string>>,
+  by: string | null,
+): Pick<PipelineTrigger, 'parameters' | 'setBy'> {
+  return { parameters, setBy: Object.fromEntries(Object.keys(parameters).map((name) => [name, by])) };
 }
 
 /** When the waiting trigger may start its run; null if none waits. Only events wait for the pause after the previous run. */
