@@ -242,4 +242,57 @@ describe('tuning, processing and SageMaker pipelines', { skip: noBrowser, timeou
     assert.equal(stopped.counts.completed, 0);
     view.assertQuiet();
   });
+
+  for (const width of [1400, 390]) {
+    test(`a running execution is stopped after a confirmation, which shows a failure, ${width} pixels wide`, async () => {
+      const { server } = made;
+      const [accessKeyId = '', secretAccessKey = ''] = server.adminKey.split(':');
+      const sagemaker = new SageMakerClient({ endpoint: server.url, region: 'us-east-1', credentials: { accessKeyId, secretAccessKey } });
+      const PipelineName = `Endless-${width}`;
+      const Arguments = {
+        ...steps[0]?.Arguments,
+        AlgorithmSpecification: {
+          TrainingImage: 'penstock/python:default',
+          TrainingInputMode: 'File',
+          ContainerEntrypoint: ['/bin/sh', '-c', 'exec sleep 600'],
+        },
+      };
+      const PipelineDefinition = JSON.stringify({ Version: '2020-12-01', Steps: [{ Name: 'Train', Type: 'Training', Arguments }] });
+      const ClientRequestToken = PipelineName.padEnd(32, '0');
+      await sagemaker.send(new CreatePipelineCommand({ PipelineName, PipelineDefinition, RoleArn, ClientRequestToken }));
+      const PipelineExecutionDisplayName = 'endless';
+      const started = await sagemaker.send(
+        new StartPipelineExecutionCommand({ PipelineName, PipelineExecutionDisplayName, ClientRequestToken }),
+      );
+      sagemaker.destroy();
+      const id = started.PipelineExecutionArn?.split('/').at(-1) ?? '';
+      const at = `/sagemaker-pipelines/${PipelineName}/executions/${id}`;
+      const isTraining = async () => (await server.callWell<PipelineExecutionBody>('GET', at)).steps[0]?.made ?? null;
+      await until('its job runs', async () => (await isTraining()) !== null, 30_000);
+      const view = await made.open(`/pipelines/${PipelineName}/executions/${id}`, { width });
+      const { page } = view;
+      await page.getByRole('button', { name: 'Stop', exact: true }).click();
+      const dialog = page.getByRole('dialog', { name: 'Stop execution endless?' });
+      await dialog.getByText('The jobs of its running steps are stopped, too').waitFor();
+      await view.assertAccessible();
+      await view.screenshot(`execution-stop-light-${width}`);
+      await view.assertNoSidewaysScroll();
+      await page.route('**/stop', (route) => route.fulfill({ status: 503, json: { error: 'the disk is full', code: 'unavailable' } }));
+      await dialog.getByRole('button', { name: 'Stop execution' }).click();
+      await dialog.getByText('The disk is full').waitFor();
+      await view.screenshot(`execution-stop-failed-light-${width}`);
+      await page.unroute('**/stop');
+      await dialog.getByRole('button', { name: 'Stop execution' }).click();
+      await dialog.waitFor({ state: 'hidden' });
+      await until(
+        'it is stopped',
+        async () => (await server.callWell<PipelineExecutionBody>('GET', at)).status === 'Stopped',
+        30_000,
+      );
+      await page.getByText('Stopped', { exact: true }).first().waitFor();
+      assert.equal(await page.getByRole('button', { name: 'Stop', exact: true }).count(), 0);
+      await view.screenshot(`execution-stopped-light-${width}`);
+      await view.assertNoSidewaysScroll();
+    });
+  }
 });

@@ -125,6 +125,8 @@ export interface ApiServices {
     get(name: string): Promise<GraphPipeline>;
     executions(name: string, page: OffsetPage): Promise<readonly GraphExecution[]>;
     execution(name: string, id: string): Promise<GraphExecution>;
+    /** Throws `wrong_state` if it is over. */
+    stop(name: string, id: string, who: string): Promise<GraphExecution>;
   };
   /** Objects by bucket and key: data and results of training jobs. */
   readonly s3: {

@@ -1,4 +1,4 @@
-/** Routes of SageMaker pipelines, which AWS clients define and execute: to read only. */
+/** Routes of SageMaker pipelines, which AWS clients define and start: to read them, and to stop their executions. */
 import { z } from 'zod';
 import { pageBody } from '../bodies.ts';
 import { isoTime, pageByOffset, pageQuery } from '../routing/parameters.ts';
@@ -84,6 +84,14 @@ export function sageMakerPipelineRoutes({ sageMakerPipelines: pipelines }: Pick<
       params: executionPath,
       answer: executionBody,
       handle: async ({ params }) => executionBodyOf(await pipelines.execution(params.pipeline, params.execution)),
+    }),
+    apiRoute('POST /sagemaker-pipelines/:pipeline/executions/:execution/stop', {
+      summary: 'Stop an execution of a pipeline with the jobs of its steps',
+      description: 'Returns at once; poll `status` until it is Stopped. The results of earlier steps stay.',
+      params: executionPath,
+      answer: executionBody,
+      status: 202,
+      handle: async ({ params, caller }) => executionBodyOf(await pipelines.stop(params.pipeline, params.execution, caller.keyId)),
     }),
   ];
 }

@@ -68,7 +68,7 @@ export function sagemakerService(options: SageMakerOptions): SageMakerService {
     name: 'sagemaker',
     operations: operationsOf,
     executions,
-    pipelineViews: new PipelineViews({ documents, executions }),
+    pipelineViews: new PipelineViews({ ...options, documents, executions }),
     startPipeline: (name, parameters, by) => pipelines.startByEvent(name, parameters, by),
   };
 }

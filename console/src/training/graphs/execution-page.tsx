@@ -15,6 +15,7 @@ import { PageLayout } from '../../kit/page/page.tsx';
 import { useParameter } from '../../kit/page/search-state.ts';
 import { Pairs } from '../../kit/pairs.tsx';
 import { StateMark } from '../../kit/state-mark.tsx';
+import { StopExecution } from './execution-actions.tsx';
 import { ExecutionMark, graphStepStates, StepResult } from './graph-marks.tsx';
 import { executionQuery } from './graph-queries.ts';
 
@@ -34,6 +35,7 @@ export function ExecutionPage(): ReactElement {
           </span>
         )
       }
+      actions={execution === undefined ? undefined : <StopExecution execution={execution} />}
     >
       <LoadedContent query={query} what={`The execution ${pipeline}/${id} could not be loaded.`} heights={[260, 200]}>
         {(loaded) => <Content execution={loaded} />}

@@ -58,9 +58,9 @@ export class PipelineExecution {
     this.#wake();
   }
 
-  /** Stops the jobs of its steps; nothing else begins. */
+  /** Stops the jobs of its steps; nothing else begins. One that ends meanwhile has ended. */
   async stop(): Promise<void> {
-    if (this.#execution.status === 'Executing') await this.#save({ status: 'Stopping' });
+    await this.#write((execution) => (execution.status === 'Executing' ? { ...execution, status: 'Stopping' } : execution));
     this.#wake();
   }
 

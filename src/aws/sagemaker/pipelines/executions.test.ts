@@ -7,9 +7,10 @@ import type { Caller } from '../../../access/index.ts';
 import { SystemClock } from '../../../clock.ts';
 import { openLogs } from '../../../logs/index.ts';
 import { AwsError, type AwsInput, type AwsOperation, changeOperation, readOperation } from '../../service.ts';
-import type { Execution } from './execution-rows.ts';
-import { ExecutionRows } from './execution-rows.ts';
+import { Documents } from '../documents.ts';
+import { type Execution, ExecutionRows } from './execution-rows.ts';
 import { Executions, type NewExecution } from './executions.ts';
+import { PipelineViews } from './pipeline-views.ts';
 
 const training = (name: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
   Name: name,
@@ -62,10 +63,10 @@ describe('an execution', { timeout: 60_000 }, () => {
     }),
   };
 
-  const open = async (): Promise<Executions> => {
-    const { db, events } = control;
+  const open = async (rows = new ExecutionRows(control.db)): Promise<Executions> => {
+    const { events } = control;
     const executions = new Executions({
-      rows: new ExecutionRows(db),
+      rows,
       clock: new SystemClock(),
       log: openLogs(null, 'silent').platform,
       events,
@@ -209,6 +210,46 @@ describe('an execution', { timeout: 60_000 }, () => {
     await executions.stop(id);
     const ended = await over(executions, id);
     assert.deepEqual([ended.status, statusesOf(ended), jobOf('a')?.status], ['Stopped', ['a Stopped'], 'Stopped']);
+  });
+
+  test('that ends while it is being stopped has ended, once', async () => {
+    class SlowRows extends ExecutionRows {
+      stopping: Promise<unknown> | null = null;
+      override async write(...[tx, execution]: Parameters<ExecutionRows['write']>): Promise<void> {
+        await super.write(tx, execution);
+        if (execution.status === 'Succeeded') this.stopping ??= executions.stop(execution.id);
+      }
+    }
+    const rows = new SlowRows(control.db);
+    const executions = await open(rows);
+    const { id } = await start(executions, [training('a')]);
+    await until(() => jobOf('a') !== undefined);
+    (jobOf('a') as Job).status = 'Completed';
+    await over(executions, id);
+    await rows.stopping;
+    assert.equal((await executions.find(id))?.status, 'Succeeded');
+    const kinds = (await control.events.since(0, 100)).map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['pipeline.execution-started', 'pipeline.execution-ended']);
+  });
+
+  test('is stopped by the native API, with an audit record, and only while it is in progress', async () => {
+    const { db, clock, audit } = control;
+    const executions = await open();
+    const views = new PipelineViews({ documents: new Documents({ db, clock }), executions, db, audit });
+    const { id } = await start(executions, [training('a')]);
+    await until(() => jobOf('a') !== undefined);
+    await assert.rejects(views.stop('other', id, 'AKIA2'), { code: 'not_found' });
+    await views.stop('DIGITS', id, 'AKIA2');
+    assert.equal((await over(executions, id)).status, 'Stopped');
+    await assert.rejects(views.stop('digits', id, 'AKIA2'), {
+      code: 'wrong_state',
+      message: `execution ${id} of pipeline digits is Stopped: only one in progress can be stopped`,
+    });
+    const records = await audit.list({ limit: 10 });
+    assert.deepEqual(
+      records.map(({ who, action, target, outcome }) => [who, action, target, outcome]),
+      [['AKIA2', 'StopPipelineExecution', 'digits', 'ok']],
+    );
   });
 
   test('is stopped while a model package is in progress, which cannot be stopped', async () => {

@@ -1,6 +1,8 @@
 /** Pipelines of the AWS API and their executions, as other interfaces show them: with every step, also those that have not begun. */
 import { PlatformError } from '../../../errors.ts';
 import { nameKey, sameName } from '../../../names.ts';
+import type { Audit } from '../../../records/index.ts';
+import { type Database, inTransaction } from '../../../storage/index.ts';
 import type { Documents, StoredDocument } from '../documents.ts';
 import { type PipelineDefinition, parseDefinition } from './definition.ts';
 import type { ExecutedStep, Execution } from './execution-rows.ts';
@@ -60,7 +62,9 @@ interface PipelineContent {
 
 export interface PipelineViewsDeps {
   readonly documents: Pick<Documents, 'all' | 'find'>;
-  readonly executions: Pick<Executions, 'list' | 'find'>;
+  readonly executions: Pick<Executions, 'list' | 'find' | 'stop'>;
+  readonly db: Database;
+  readonly audit: Pick<Audit, 'record'>;
 }
 
 export class PipelineViews {
@@ -89,10 +93,25 @@ export class PipelineViews {
 
   /** Throws `not_found`. */
   async execution(name: string, id: string): Promise<ExecutionView> {
+    return executionViewOf(await this.#found(name, id));
+  }
+
+  /** Requests the end with the jobs of its steps, and returns. Throws `not_found`, or `wrong_state` if it is over. */
+  async stop(name: string, id: string, who: string): Promise<ExecutionView> {
+    const { executions, audit, db } = this.#deps;
+    const { pipeline, status } = await this.#found(name, id);
+    if (status !== 'Executing' && status !== 'Stopping')
+      throw new PlatformError('wrong_state', `execution ${id} of pipeline ${pipeline} is ${status}: only one in progress can be stopped`);
+    await executions.stop(id);
+    const detail = { execution: id };
+    await inTransaction(db, (tx) => audit.record(tx, { who, action: 'StopPipelineExecution', target: pipeline, outcome: 'ok', detail }));
+    return this.execution(name, id);
+  }
+
+  async #found(name: string, id: string): Promise<Execution> {
     const found = await this.#deps.executions.find(id);
-    if (found === null || !sameName(found.pipeline, name))
-      throw new PlatformError('not_found', `there is no execution '${id.slice(0, 80)}' of pipeline '${name.slice(0, 80)}'`);
-    return executionViewOf(found);
+    if (found !== null && sameName(found.pipeline, name)) return found;
+    throw new PlatformError('not_found', `there is no execution '${id.slice(0, 80)}' of pipeline '${name.slice(0, 80)}'`);
   }
 
   async #stored(name: string): Promise<StoredDocument<PipelineContent>> {
