@@ -48,6 +48,10 @@ const noLabelled: OpenTrainingDeps['labelled'] = {
 };
 const onFailure = (error: unknown): void => assert.fail(`a write failed: ${String(error)}`);
 
+export function bucketsOf({ db, clock, directory }: ControlPlane, log: ControlPlane['log']): S3Store {
+  return new S3Store({ db, files: new FileObjectStore(join(directory, 'buckets')), clock, log });
+}
+
 export class TrainingFixture {
   readonly training: Training;
   readonly tuning: Tuning;
@@ -106,7 +110,7 @@ export class TrainingFixture {
     await logGroups.open();
     closers.add(logGroups);
     const threads = closers.add(new ThreadPool({ clock, threadsMax: 1 }));
-    const buckets = new S3Store({ db, files: new FileObjectStore(join(control.directory, 'buckets')), clock, log });
+    const buckets = bucketsOf(control, log);
     if ((await buckets.bucket('team')) === null) await buckets.createBucket('team');
     const ledger = new Ledger(clock);
     const costs = closers.add(new CostHistory({ db, clock, ledger, onFailure }));

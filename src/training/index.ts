@@ -41,4 +41,4 @@ export { type ParameterRange, type RangeScaling, rangeLimits } from './tuning/pa
 export type { ParameterValues, TuningGoal, TuningStrategy } from './tuning/search.ts';
 export type { NewTuningSpec, TrialStatus, Tuning, TuningJob, TuningSpec, TuningStatus, TuningTrial } from './tuning/tuning-job.ts';
 export { checkTuningSpec, tuningDefaults, tuningLimits } from './tuning/tuning-spec.ts';
-export { trainingBucket } from './uploaded-data.ts';
+export { trainingBucket, uploadMark, uploadsFolder } from './uploaded-data.ts';

@@ -26,6 +26,7 @@ import { ServingLoad } from './serving-load.ts';
 import { type TrainingSettings, trainingSettings } from './settings.ts';
 import type { TrainingSpec } from './spec.ts';
 import { TrainingJobs } from './training-jobs.ts';
+import { type SweptBuckets, UploadSweep } from './upload-sweep.ts';
 import { releaseUploads } from './uploaded-data.ts';
 
 /** Modules that training stands on. */
@@ -42,13 +43,14 @@ export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'log
   readonly costs: Pick<CostHistory, 'list'>;
   readonly cores: number;
   readonly access: Pick<Access, 'callerFor' | 'jobCredentials' | 'holdJob' | 'releaseJob'>;
-  readonly s3: TrainingBuckets;
+  readonly s3: TrainingBuckets & SweptBuckets;
   readonly labelled: LabelledCalls;
 }
 
 /** The part of the config that training reads. */
 export type TrainingConfig = Pick<Config, 'training' | 'host' | 'awsRegion' | 'awsAccount' | 'artifactLimitBytes'>;
 
+/** A job may print a hundred megabytes. */
 const logBytesMax = 256 * 2 ** 20;
 const scriptMode = fileURLToPath(new URL('../../assets/training/script_mode.py', import.meta.url));
 
@@ -118,9 +120,9 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     releaseUploads: (spec) => releaseUploads({ db: deps.db, buckets: deps.s3, log }, spec),
     folder,
   });
-  // A job may print a hundred megabytes.
   for (const group of Object.values(jobLogGroups)) logGroups.limitGroup(group, logBytesMax);
   await training.open();
+  closers.add(new UploadSweep({ db: deps.db, buckets: deps.s3, clock, log })).open();
   return closers.add(training);
 }
 

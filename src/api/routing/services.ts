@@ -139,7 +139,7 @@ export interface ApiServices {
       bucket: string,
       key: string,
       source: AsyncIterable<Uint8Array>,
-      options: { readonly headers: { readonly writer: string } },
+      options: { readonly headers: { readonly writer: string; readonly metadata?: Readonly<Record<string, string>> } },
     ): Promise<unknown>;
     deleteAll(bucket: string, keys: readonly string[]): Promise<void>;
   };

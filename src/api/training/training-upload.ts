@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { documentLimits, parseJsonWithin } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { readTar } from '../../tar/index.ts';
-import { type AddedSource, trainingBucket, trainingLimits } from '../../training/index.ts';
+import { type AddedSource, trainingBucket, trainingLimits, uploadMark, uploadsFolder } from '../../training/index.ts';
 import { uploadOf } from '../models/groups.ts';
 import { boundaryOf, type FormPart, readForm } from '../routing/read-form.ts';
 import type { ApiServices } from '../routing/services.ts';
@@ -105,7 +105,7 @@ class UploadedData {
   readonly #prefixes = new Map<string, string>();
   readonly #keys: string[] = [];
   readonly #others: (() => Promise<void>)[] = [];
-  readonly #root = `uploads/${randomUUID()}`;
+  readonly #root = `${uploadsFolder}${randomUUID()}`;
   #hasBucket = false;
   #bytes = 0;
 
@@ -158,7 +158,7 @@ class UploadedData {
     if (!isPath) throw invalid(`'${path.slice(0, 200)}' is not the path of a file: expected names separated by /, without ..`);
     const key = `${prefix}${path}`;
     this.#keys.push(key);
-    await this.#s3.put(trainingBucket, key, this.#bounded(content), { headers: { writer: this.#who } });
+    await this.#s3.put(trainingBucket, key, this.#bounded(content), { headers: { writer: this.#who, metadata: uploadMark } });
   }
 
   async *#bounded(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
