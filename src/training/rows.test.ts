@@ -5,6 +5,7 @@ import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { LogGroups } from '../logs/index.ts';
+import type { TaskLine } from '../providers/index.ts';
 import { Events } from '../records/index.ts';
 import { OutputLog } from './attempts/output-log.ts';
 import { JobStates } from './job-states.ts';
@@ -158,6 +159,38 @@ for (const { name, open } of [
       );
       const next = new OutputLog({ logGroups, output }, { ...at, attempt: 3 });
       assert.equal((await next.copy('job/3')).length, 1);
+    });
+
+    test('hold the first lines of a long output and say so once, whenever the copying was killed, and all lines are read', async (t) => {
+      const { db, clock } = await fixture(t);
+      const lines = Array.from({ length: 9 }, (_, at) => ({ at: clock.wallMs() + at, from: 'out' as const, line: `line ${at}` }));
+      const printed: TaskLine[] = [...lines, { at: clock.wallMs() + 9, from: 'task', line: 'dropped' }];
+      const output = async (_id: string, from: number) => ({
+        lines: printed.slice(from, from + 1),
+        nextOffset: Math.min(from + 1, printed.length),
+      });
+      const read: string[] = [];
+      let logGroups = new LogGroups({ db, clock, files: [], onFailure: (error) => assert.fail(String(error)) });
+      for (let kill = 0; kill < printed.length; kill++) {
+        logGroups = new LogGroups({ db, clock, files: [], onFailure: (error) => assert.fail(String(error)) });
+        await logGroups.open();
+        const log = new OutputLog({ logGroups, output, logBytesMax: 4 }, { group: '/jobs', stream: 'long', attempt: 1 });
+        read.push(...(await log.copy('job/1')).map(({ line }) => line));
+      }
+      assert.equal(read.length, printed.length);
+      const all = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY, cursor: null, limit: 100, matches: () => true } as const;
+      const { events } = await logGroups.read('/jobs', { ...all, from: 'head' });
+      assert.deepEqual(
+        events.map(({ message }) => message),
+        [
+          'line 0',
+          'line 1',
+          'line 2',
+          'line 3',
+          'the output of this job exceeds the 0 MiB that its log holds: further lines are read for metrics only. Print less',
+          'dropped',
+        ],
+      );
     });
   });
 }
