@@ -18,8 +18,11 @@ type Client = Exclude<PGliteDialectConfig['pglite'], (...args: never) => unknown
 
 /** Those that no test uses, migrated and empty. */
 const free: EmptyPglite[] = [];
+/** The tests are over. Hooks run in the order in which they were registered: those of a file that close its database come after this one. */
+let isOver = false;
 /** Their timers would keep the process alive. */
 after(async () => {
+  isOver = true;
   for (const pglite of free.splice(0)) await pglite.end();
 });
 
@@ -64,7 +67,7 @@ class EmptyPglite {
       },
       close: async () => {
         closed = true;
-        if (await this.#isEmptied().catch(() => false)) free.push(this);
+        if (!isOver && (await this.#isEmptied().catch(() => false))) free.push(this);
         else await this.end();
       },
       get closed() {

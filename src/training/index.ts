@@ -1,5 +1,5 @@
 export { withSameData } from './attempts/captured-data.ts';
-export { type JobKind, jobLogGroups, jobNameOf, processingJobId } from './job-kind.ts';
+export { type JobKind, jobKindOf, jobLogGroups, jobNameOf, processingJobId } from './job-kind.ts';
 export { type OpenTrainingDeps, openTraining } from './open-training.ts';
 export { openPipelines } from './pipelines/open-pipelines.ts';
 export type { Pipeline, PipelineGit, PipelineRun, PipelineTrigger } from './pipelines/pipeline.ts';

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { EventBody, TrainingJobBody, TrainingJobDetailBody, TrainingLogBody, VersionBody } from '../../src/api/index.ts';
+import { json, sendSigned } from '../aws/signed-request.ts';
 import { modelPath } from '../models/index.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, type Refusal, Server, temporaryDirectory } from './server.ts';
@@ -255,6 +256,8 @@ describe('training jobs', { timeout: 170_000 }, () => {
       [[spec, ['data.a', text, 'x'], ['data.a', text, 'y']], /two parts are data of channel 'a'/],
       [[spec, ['other', 'x']], /unexpected part 'other'/],
       [[['spec', '{"from":"nothing"}']], /nothing/],
+      [[['spec', '{"name":"processing.a","environment":null,"command":["true"]}']], /invalid training job name 'processing\.a'/],
+      [[['spec', '{"from":"processing.a"}']], /there is no training job 'processing\.a'/],
     ] as const) {
       const [status, error] = await post(...parts);
       assert(status >= 400 && status < 500, `${status} ${error}`);
@@ -263,5 +266,36 @@ describe('training jobs', { timeout: 170_000 }, () => {
     assert.equal((await server.call('GET', '/training-jobs/malformed')).status, 404);
     const listed = await server.callWell<{ items: TrainingJobBody[] }>('GET', '/training-jobs?name=malformed');
     assert.deepEqual(listed.items, []);
+  });
+
+  test('a processing job is not reached as a training job, whose routes would delete it', async () => {
+    const [id = '', secret = ''] = server.adminKey.split(':');
+    const members = {
+      ProcessingJobName: 'apart',
+      AppSpecification: { ImageUri: 'penstock/python:default', ContainerEntrypoint: ['/bin/sh', '-c', 'echo processed'] },
+      ProcessingResources: { ClusterConfig: { InstanceType: 'ml.m5.large', InstanceCount: 1, VolumeSizeInGB: 1 } },
+      RoleArn: 'arn:aws:iam::000000000000:role/any',
+    };
+    const request = json('SageMaker.CreateProcessingJob', members);
+    const created = await sendSigned(server.url, { key: { id, secret }, service: 'sagemaker', ...request });
+    assert.equal(created.status, 200, created.body);
+    await until('it is over', async () => {
+      const { status } = await server.callWell<{ status: string }>('GET', '/processing-jobs/apart');
+      return status === 'Completed';
+    });
+    for (const [method, path] of [
+      ['GET', ''],
+      ['GET', '/logs'],
+      ['GET', '/metrics'],
+      ['GET', '/events'],
+      ['POST', '/stop'],
+      ['DELETE', ''],
+    ] as const) {
+      for (const name of ['processing.apart', 'Processing.apart']) {
+        const { status } = await server.call(method, `/training-jobs/${name}${path}`, method === 'POST' ? {} : undefined);
+        assert.equal(status, 404, `${method} ${name}${path}`);
+      }
+    }
+    assert.equal((await server.callWell<{ status: string }>('GET', '/processing-jobs/apart')).status, 'Completed');
   });
 });

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
 import {
+  jobKindOf,
   capturedRowsDefault,
   channelDefaults,
   checkpointPathDefault,
@@ -206,4 +207,10 @@ function objectsAt(what: string, uri: string, expected = 's3://bucket/prefix'): 
 
 function invalid(message: string): PlatformError {
   return new PlatformError('invalid_request', message);
+}
+
+/** Processing jobs are stored beside training jobs, under ids with a prefix, and have routes of their own. Throws `not_found`. */
+export function trainingJobName(name: string): string {
+  if (jobKindOf(name) === 'training') return name;
+  throw new PlatformError('not_found', `there is no training job '${name.slice(0, 80)}'`);
 }

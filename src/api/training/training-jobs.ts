@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Caller } from '../../access/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { checkTrainingSpec, type TrainingJob, type TrainingSpec, trainingBucket, withSameData } from '../../training/index.ts';
+import { checkTrainingSpec, jobKindOf, type TrainingJob, type TrainingSpec, trainingBucket, withSameData } from '../../training/index.ts';
 import { eventBody, pageBody } from '../bodies.ts';
 import { followEvents, lastEventId } from '../records/events.ts';
 import { pageByOffset, pageQuery } from '../routing/parameters.ts';
@@ -18,7 +18,7 @@ import {
   trainingMetricsBody,
   trainingStatuses,
 } from './training-bodies.ts';
-import { nameStem, trainingInput, trainingSpecOf } from './training-input.ts';
+import { nameStem, trainingInput, trainingJobName, trainingSpecOf } from './training-input.ts';
 import { trainingLogRoute } from './training-logs.ts';
 import { ensureTrainingBucket, receiveTraining } from './training-upload.ts';
 
@@ -61,7 +61,7 @@ export function trainingRoutes(services: Services, streams: Streams): ApiRoute[]
       params: trainingPath,
       answer: trainingJobDetailBody,
       handle: async ({ params }) => {
-        const job = await training.get(params.job);
+        const job = await training.get(trainingJobName(params.job));
         return { ...trainingJobBodyOf(job), artifact_object: await artifactObject(s3, job) };
       },
     }),
@@ -69,7 +69,7 @@ export function trainingRoutes(services: Services, streams: Streams): ApiRoute[]
       summary: 'Get the values of the metrics of a training job',
       params: trainingPath,
       answer: trainingMetricsBody,
-      handle: async ({ params }) => ({ items: (await training.metrics(params.job)).map(metricBodyOf) }),
+      handle: async ({ params }) => ({ items: (await training.metrics(trainingJobName(params.job))).map(metricBodyOf) }),
     }),
     trainingLogRoute(services, streams),
     eventsRoute(services, streams),
@@ -80,12 +80,12 @@ export function trainingRoutes(services: Services, streams: Streams): ApiRoute[]
       params: trainingPath,
       answer: trainingJobBody,
       status: 202,
-      handle: async ({ params, caller }) => trainingJobBodyOf(await training.stop(params.job, caller.keyId)),
+      handle: async ({ params, caller }) => trainingJobBodyOf(await training.stop(trainingJobName(params.job), caller.keyId)),
     }),
     apiRoute('DELETE /training-jobs/:job', {
       summary: 'Delete a training job that is over, with its log and metrics; its results stay',
       params: trainingPath,
-      handle: ({ params, caller }) => training.delete(params.job, caller.keyId),
+      handle: ({ params, caller }) => training.delete(trainingJobName(params.job), caller.keyId),
     }),
   ];
 }
@@ -100,7 +100,7 @@ function eventsRoute({ training, events }: Services, streams: Streams): ApiRoute
     answer: eventBody,
     streams: ['text/event-stream'],
     handle: async ({ params, ...call }) => {
-      const { spec } = await training.get(params.job);
+      const { spec } = await training.get(trainingJobName(params.job));
       const stream = streams.open(call);
       const query = { subjects: [spec.name], kinds: ['training'] };
       void followEvents(events, stream, { since: lastEventId(call.request), recent: 500, query }).catch(() => stream.end());
@@ -121,8 +121,10 @@ async function startTraining(services: Services, request: IncomingMessage, calle
   const { training, s3 } = services;
   const received = await receiveTraining(services, trainingInput, request, caller.keyId);
   try {
-    const base = received.input.from === undefined ? null : withSameData(await training.get(received.input.from));
+    const base = received.input.from === undefined ? null : withSameData(await training.get(trainingJobName(received.input.from)));
     const spec = trainingSpecOf(received.input, base, received);
+    if (jobKindOf(spec.name) !== 'training')
+      throw new PlatformError('invalid_request', `invalid training job name '${spec.name}': expected letters, digits and hyphens`);
     checkTrainingSpec(spec.name === '' ? { ...spec, name: nameStem(spec) } : spec); // before a bucket is created for it
     if (spec.output.bucket === trainingBucket) await ensureTrainingBucket(s3, caller.keyId);
     return spec.name === '' ? await createNumbered(services, spec, caller.keyId) : await training.create(spec, caller.keyId);

@@ -7,6 +7,7 @@ import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import type { Streams } from '../routing/streams.ts';
 import { type TrainingLogBody, trainingLogBody } from './training-bodies.ts';
+import { trainingJobName } from './training-input.ts';
 
 const linesPerPage = 1000;
 const pollMs = 250;
@@ -29,7 +30,8 @@ export function trainingLogRoute(services: Pick<ApiServices, 'training' | 'clock
     query: logQuery,
     answer: trainingLogBody,
     streams: ['application/json', 'text/event-stream'],
-    handle: async ({ params: { job }, query: { limit, after, follow }, ...call }) => {
+    handle: async ({ params, query: { limit, after, follow }, ...call }) => {
+      const job = trainingJobName(params.job);
       if (!follow) {
         const { lines, next } = await training.output(job, { after: after ?? null, limit });
         return { items: lines.map(lineBodyOf), next };
