@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Access } from '../src/access/index.ts';
 import { S3Store } from '../src/aws/index.ts';
-import { SystemClock } from '../src/clock.ts';
+import { type Clock, SystemClock } from '../src/clock.ts';
 import { Closers } from '../src/closers.ts';
 import { CostHistory, defaultPrices, Ledger } from '../src/costs/index.ts';
 import type { PythonEnvironments } from '../src/environments/index.ts';
@@ -38,6 +38,8 @@ interface TrainingFixtureOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly artifactLimitBytes?: number;
   readonly tuningJobsMax?: number;
+  /** Default: that of the machine. */
+  readonly clock?: Clock;
   /** Captured calls with labels; default none. */
   readonly labelled?: OpenTrainingDeps['labelled'];
 }
@@ -92,8 +94,8 @@ export class TrainingFixture {
     artifactLimitBytes = 2 ** 30,
     tuningJobsMax = 100,
     labelled = noLabelled,
+    clock = new SystemClock(),
   }: TrainingFixtureOptions = {}): Promise<TrainingFixture> {
-    const clock = new SystemClock();
     const closers = new Closers();
     const control = await openControlPlane({ clock, ...(directory === undefined ? {} : { directory }) });
     const { db, objects, registry, events, audit } = control;

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TrainingFixture } from '../../test/training-fixture.ts';
+import { SystemClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 
 describe('training jobs, when something fails,', { timeout: 120_000 }, () => {
@@ -129,6 +130,39 @@ describe('training jobs, when something fails,', { timeout: 120_000 }, () => {
     assert.deepEqual(await fixture.archive('out/twice-1/output/model.tar.gz'), { m: 'new\n' });
     assert.deepEqual(await fixture.lines('twice-1'), ['new']);
   });
+});
+
+test('a job survives jumps of the clock, and its times never go back', { timeout: 60_000 }, async () => {
+  class JumpingClock extends SystemClock {
+    offsetMs = 0;
+    override wallMs(): number {
+      return super.wallMs() + this.offsetMs;
+    }
+  }
+  const clock = new JumpingClock();
+  const fixture = await TrainingFixture.open({ clock });
+  try {
+    const script = 'echo ready; while [ ! -e $ML/go ]; do sleep 0.05; done; echo m > $ML/model/m';
+    await fixture.training.create(fixture.spec('jumps-1', script, { maxRuntimeMs: 3_600_000 }), 'tester');
+    await fixture.printed('jumps-1', 'ready');
+    for (const offsetMs of [86_400_000, -86_400_000]) {
+      clock.offsetMs = offsetMs;
+      // Longer than the server takes to look at its jobs.
+      const until = clock.nowMs() + 1500;
+      while (clock.nowMs() < until) await fixture.training.changed('jumps-1', AbortSignal.timeout(100));
+      assert.equal((await fixture.training.get('jumps-1')).secondaryStatus, 'Training');
+    }
+    writeFileSync(join(fixture.directory, 'training/jumps-1/1/ml/go'), '');
+    const job = await fixture.over('jumps-1');
+    assert.deepEqual([job.status, job.attempt, job.failureReason], ['Completed', 1, null]);
+    const times = job.transitions.flatMap(({ startedAtMs, endedAtMs }) => [startedAtMs, endedAtMs ?? 0]);
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+    );
+  } finally {
+    await fixture.end();
+  }
 });
 
 describe('a server that opens', { timeout: 60_000 }, () => {

@@ -23,8 +23,8 @@ async function tar(files: Readonly<Record<string, string>>, change: (bytes: Buff
   return archive;
 }
 
-/** Makes the first entry a link to `target`. */
-function linkTo(target: string, type: '1' | '2'): (archive: Buffer) => void {
+/** Makes the first entry a link to `target`, or a device. */
+function linkTo(target: string, type: '1' | '2' | '3' | '4'): (archive: Buffer) => void {
   return (archive) => {
     archive.write(type, 156, 'latin1');
     archive.write(target, 157, 'latin1');
@@ -56,6 +56,8 @@ describe('an archive of source code', { timeout: 60_000 }, () => {
     ['an absolute path', tar({ '/etc/x': '' }), /the source has the entry "\/etc\/x"/],
     ['a link to the outside', tar({ 'a/x': '' }, linkTo('../../y', '2')), /the source has the link "a\/x" to "\.\.\/\.\.\/y"/],
     ['a hard link', tar({ x: '' }, linkTo('y', '1')), /the source has the link "x"/],
+    ['a character device', tar({ x: '' }, linkTo('', '3')), /neither a file, a folder nor a link/],
+    ['a block device', tar({ x: '' }, linkTo('', '4')), /neither a file, a folder nor a link/],
     ['a damaged gzip file', tar({ x: 'y' }).then((bytes) => gzipSync(bytes).subarray(0, 40)), /damaged gzip file/],
     ['something else', Promise.resolve(Buffer.alloc(1024, 'a')), /this is not a tar archive/],
   ] as const) {

@@ -157,10 +157,12 @@ describe('a training job', { timeout: 120_000 }, () => {
     assert.match(job.notes.join(), /no version of empty was registered, because the model is empty: expected exactly one \.onnx file/);
   });
 
-  test('leaves out links to the outside and FIFOs, with a note', async () => {
-    const job = await fixture.run('links-1', 'cd $ML/model; echo a > a; ln -s a inside; ln -s /etc/passwd outside; mkfifo pipe');
+  test('leaves out links to the outside, FIFOs and sockets, with a note', async () => {
+    const socket = `python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'`;
+    const job = await fixture.run('links-1', `cd $ML/model; echo a > a; ln -s a inside; ln -s /etc/passwd outside; mkfifo pipe; ${socket}`);
     assert.deepEqual(await fixture.archive('out/links-1/output/model.tar.gz'), { a: 'a\n', inside: 'a\n' });
     assert.match(job.notes.join(), /"outside" is a link out of the folder and was left out/);
+    assert.match(job.notes.join(), /"socket" is not a file \(a FIFO, socket or device\) and was left out/);
     assert.match(job.notes.join(), /"pipe" is not a file \(a FIFO, socket or device\) and was left out/);
   });
 
@@ -185,14 +187,15 @@ describe('a training job', { timeout: 120_000 }, () => {
   });
 
   test('keeps lines that are not text apart from its metrics', async () => {
-    const script = `printf 'acc=nan\\nacc=1e309\\nacc=0.5\\n\\377\\000x\\n'; head -c 400000 /dev/zero | tr '\\0' a; echo`;
-    const job = await fixture.run('lines-1', script, { metrics: [{ name: 'acc', regex: 'acc=(\\S+)' }] });
+    const script = `printf 'acc=nan\\nacc=1e309\\n\\033[31macc=0.5\\033[0m\\n\\377\\000x\\n'; head -c 400000 /dev/zero | tr '\\0' a; echo`;
+    const job = await fixture.run('lines-1', script, { metrics: [{ name: 'acc', regex: 'acc=([^\\s\\x1b]+)' }] });
     assert.deepEqual(
       job.metrics.map(({ value }) => value),
       [0.5],
     );
     const lines = await fixture.lines('lines-1');
     assert.ok(lines.every((line) => Buffer.byteLength(line) <= 256 * 1024));
+    assert.deepEqual(lines.slice(2, 4), ['\u001b[31macc=0.5\u001b[0m', '\ufffd\\x00x']);
     assert.equal(lines.slice(4).join('').length, 400_000);
   });
 
@@ -212,6 +215,16 @@ describe('a training job', { timeout: 120_000 }, () => {
     await assert.rejects(fixture.training.create(fixture.spec('Busy-1', 'true'), 'tester'), /already exists/);
     await fixture.training.stop('busy-1', 'tester');
     await fixture.over('busy-1');
+  });
+
+  test('of one name is created once, by however many calls at once', async () => {
+    const calls = ['once-1', 'ONCE-1', 'Once-1', 'once-1'].map((name) => fixture.training.create(fixture.spec(name, 'true'), 'tester'));
+    const results = await Promise.allSettled(calls);
+    assert.deepEqual(
+      results.map((result) => (result.status === 'fulfilled' ? 'created' : (result.reason as { code: string }).code)).toSorted(),
+      ['already_exists', 'already_exists', 'already_exists', 'created'],
+    );
+    assert.equal((await fixture.over('once-1')).status, 'Completed');
   });
 
   test('is listed by filter, in pages', async () => {

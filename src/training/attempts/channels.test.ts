@@ -80,7 +80,28 @@ describe('a channel', { timeout: 30_000 }, () => {
     await assert.rejects(placed(channelOf('absent.json', { isManifest: true })), /There is no manifest/);
   });
 
-  test('fails if an object is deleted while it is downloaded, or larger than the volume', async () => {
+  test('fails if its objects together are larger than the volume, before more is written', async () => {
+    for (const key of ['sizes/a', 'sizes/b', 'sizes/c']) await fixture.put(key, 'x'.repeat(1000));
+    await fixture.put('sizes/packed.gz', gzipSync(Buffer.alloc(mebibyte)));
+    for (const [prefix, isGzip] of [
+      ['sizes/', false],
+      ['sizes/packed.gz', true],
+    ] as const) {
+      const folder = join(fixture.directory, `sizes-${isGzip}`);
+      mkdirSync(folder);
+      const options = { folder, roomBytes: 2500, freeBytes: () => 2 ** 40, signal: new AbortController().signal };
+      await assert.rejects(downloadChannel(fixture.buckets, channelOf(prefix, { isGzip }), options), /larger than VolumeSizeInGB/);
+      assert.equal(statSync(join(folder, 'c'), { throwIfNoEntry: false }), undefined);
+    }
+  });
+
+  test('fails if an object is deleted before it is downloaded; one that is being read is read to its end', async () => {
+    await fixture.put('held/a', Buffer.alloc(2 * mebibyte, 'a'));
+    const held = await fixture.buckets.open('team', 'held/a');
+    await fixture.buckets.delete('team', 'held/a');
+    let bytes = 0;
+    for await (const chunk of held?.stream() ?? []) bytes += (chunk as Buffer).length;
+    assert.equal(bytes, 2 * mebibyte);
     await fixture.put('late/list.json', JSON.stringify([{ prefix: 's3://team/late/' }, 'gone.csv']));
     const deleted = await fixture.run('late-1', 'true', { channels: [channelOf('late/list.json', { isManifest: true })] });
     assert.match(deleted.failureReason ?? '', /The object "s3:\/\/team\/late\/gone\.csv" was deleted while it was downloaded\./);
