@@ -128,6 +128,12 @@ export class Documents {
     await this.#db.deleteFrom('aws_documents').where('kind', '=', kind).where('created_at', '<', atMs).execute();
   }
 
+  /** Their names in order, without reading the documents. */
+  async names(kind: DocumentKind, { limit, offset }: { readonly limit: number; readonly offset: number }): Promise<string[]> {
+    const query = this.#db.selectFrom('aws_documents').select('name').where('kind', '=', kind).orderBy('name_key');
+    return (await query.limit(limit).offset(offset).execute()).map(({ name }) => name);
+  }
+
   /** All documents of a kind by name, without a limit: for kinds with few documents. */
   async all<Content>(kind: DocumentKind): Promise<StoredDocument<Content>[]> {
     const rows = await this.#db.selectFrom('aws_documents').selectAll().where('kind', '=', kind).orderBy('name_key').execute();

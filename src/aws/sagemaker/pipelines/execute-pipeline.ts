@@ -185,11 +185,16 @@ export class PipelineExecution {
     if (cacheMs === null) return null;
     const { pipeline, id } = this.#execution;
     const sinceMs = this.#deps.clock.wallMs() - cacheMs;
-    for (const earlier of await this.#deps.rows.list(pipeline, { after: null, descending: true, limit: cachedMax })) {
-      if (earlier.id === id) continue;
+    const newest = { after: null, descending: true, limit: cachedMax };
+    const succeeded = (earlier: Execution): { readonly step: ExecutedStep; readonly from: string } | null => {
       const step = earlier.steps.find((each) => each.name === name && each.status === 'Succeeded' && each.digest === digest);
-      if (step === undefined || step.resource === null || step.arn === null || (step.endedAtMs ?? 0) < sinceMs) continue;
-      return { resource: step.resource, arn: step.arn, from: step.cachedFrom ?? earlier.id };
+      return step === undefined || earlier.id === id ? null : { step, from: earlier.id };
+    };
+    for (const found of await this.#deps.rows.list(pipeline, newest, succeeded)) {
+      if (found === null) continue;
+      const { resource, arn, endedAtMs, cachedFrom } = found.step;
+      if (resource === null || arn === null || (endedAtMs ?? 0) < sinceMs) continue;
+      return { resource, arn, from: cachedFrom ?? found.from };
     }
     return null;
   }

@@ -58,6 +58,7 @@ interface ExecutionQuery {
   readonly toMs?: number | null;
 }
 
+/** With definitions of a megabyte each. */
 const executionsAtOnce = 5;
 
 export class ExecutionRows {
@@ -86,10 +87,16 @@ export class ExecutionRows {
     return (await open.orderBy('created_at').orderBy('id').execute()).map(executionOf);
   }
 
-  async countUnfinished(tx: Transaction): Promise<number> {
+  /** How many are not over, and the characters of their documents, which are in memory while they run. */
+  async unfinishedSize(tx: Transaction): Promise<{ readonly count: number; readonly characters: number }> {
     const open = tx.selectFrom('pipeline_executions').where('state', 'in', ['Executing', 'Stopping']);
-    const { count } = await open.select((row) => row.fn.countAll().as('count')).executeTakeFirstOrThrow();
-    return Number(count);
+    const { count, characters } = await open
+      .select((row) => [
+        row.fn.countAll().as('count'),
+        row.fn.sum<number | string | null>(row.fn<number>('length', ['document'])).as('characters'),
+      ])
+      .executeTakeFirstOrThrow();
+    return { count: Number(count), characters: Number(characters ?? 0) };
   }
 
   /** An execution of the pipeline that is not over, in the transaction of what must not happen meanwhile; null: there is none. */
@@ -99,17 +106,22 @@ export class ExecutionRows {
     return row === undefined ? null : executionOf(row);
   }
 
-  /** Sorted by creation. Read in parts, because each has its definition, which can have a megabyte. */
-  async list(pipeline: string, page: ExecutionQuery): Promise<Execution[]> {
-    const found: Execution[] = [];
+  /**
+   * What `itemOf` makes of each, sorted by creation. Read in parts, and one after the other: each has its definition, which can have a megabyte
+   * and takes as long to parse.
+   */
+  async list<Item>(pipeline: string, page: ExecutionQuery, itemOf: (execution: Execution, index: number) => Item): Promise<Item[]> {
+    const found: Item[] = [];
     for (let after = page.after; found.length < page.limit; ) {
       const limit = Math.min(executionsAtOnce, page.limit - found.length);
       const part = await this.#listed(pipeline, { ...page, after, limit });
-      found.push(...part);
+      for (const execution of part) {
+        found.push(itemOf(execution, found.length));
+        await nextTurn();
+      }
       const last = part.at(-1);
       if (last === undefined || part.length < limit) break;
       after = [last.createdAtMs, last.id];
-      await nextTurn();
     }
     return found;
   }

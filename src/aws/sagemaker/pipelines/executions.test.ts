@@ -203,6 +203,18 @@ describe('an execution', { timeout: 60_000 }, () => {
     assert.equal(jobs.size, 1);
   });
 
+  test('with a large definition waits until those that run leave room in the memory of the server', async () => {
+    const executions = await open();
+    const definition = JSON.stringify({ Version: '2020-12-01', Metadata: { note: 'x'.repeat(9 * 2 ** 20) }, Steps: [training('a')] });
+    const { id } = await start(executions, [], { definition });
+    await assert.rejects(start(executions, [], { definition }), { code: 'ResourceLimitExceeded', message: /wait until one has ended/ });
+    await start(executions, [{ Name: 'f', Type: 'Fail', Arguments: { ErrorMessage: 'no' } }]);
+    await until(() => jobOf('a') !== undefined);
+    (jobOf('a') as Job).status = 'Completed';
+    assert.equal((await over(executions, id)).status, 'Succeeded');
+    await start(executions, [], { definition });
+  });
+
   test('is stopped with its jobs', async () => {
     const executions = await open();
     const { id } = await start(executions, [training('a'), training('b', { DependsOn: ['a'] })]);
@@ -230,6 +242,28 @@ describe('an execution', { timeout: 60_000 }, () => {
     assert.equal((await executions.find(id))?.status, 'Succeeded');
     const kinds = (await control.events.since(0, 100)).map(({ kind }) => kind);
     assert.deepEqual(kinds, ['pipeline.execution-started', 'pipeline.execution-ended']);
+  });
+
+  test('and its pipeline are shown in pages by the native API', async () => {
+    const { db, clock, audit } = control;
+    const executions = await open();
+    const documents = new Documents({ db, clock });
+    const views = new PipelineViews({ documents, executions, db, audit });
+    const steps = [{ Name: 'f', Type: 'Fail', Arguments: { ErrorMessage: 'no' } }];
+    const definition = JSON.stringify({ Version: '2020-12-01', Steps: steps });
+    for (const name of ['b', 'digits', 'a']) await documents.add({ kind: 'pipeline', name, content: { definition, who: 'AKIA1' } });
+    const ids: string[] = [];
+    for (let count = 0; count < 3; count++) {
+      const { id } = await start(executions, steps);
+      await over(executions, id);
+      ids.push(id);
+    }
+    const names = async (page: { limit: number; offset: number }) => (await views.list(page)).map(({ name }) => name);
+    assert.deepEqual([await names({ limit: 2, offset: 0 }), await names({ limit: 2, offset: 2 })], [['a', 'b'], ['digits']]);
+    const all = await views.executions('digits', { limit: 9, offset: 0 });
+    assert.deepEqual(all.map(({ id }) => id).toSorted(), ids.toSorted());
+    assert.deepEqual(await views.executions('digits', { limit: 9, offset: 2 }), all.slice(2));
+    assert.equal((await views.get('Digits')).lastExecution?.id, all[0]?.id);
   });
 
   test('is stopped by the native API, with an audit record, and only while it is in progress', async () => {

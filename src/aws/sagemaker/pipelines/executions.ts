@@ -24,6 +24,8 @@ interface Running {
 }
 
 const unfinishedMax = 200;
+/** Of the definitions and values of all that run: what is parsed of them takes several times as much memory. */
+const charactersMax = 16 * 2 ** 20;
 
 export class Executions {
   readonly #deps: ExecutePipelineDeps;
@@ -65,11 +67,16 @@ export class Executions {
       updatedAtMs: nowMs,
     };
     const event = await rows.transact(async (tx) => {
-      const count = await rows.countUnfinished(tx);
+      const { count, characters } = await rows.unfinishedSize(tx);
       if (count >= unfinishedMax)
         throw new AwsError(
           'ResourceLimitExceeded',
           `${count} executions of pipelines are running: at most ${unfinishedMax} can run at once`,
+        );
+      if (count > 0 && characters + execution.definition.length > charactersMax)
+        throw new AwsError(
+          'ResourceLimitExceeded',
+          `the definitions of the running executions and of this one have more than ${charactersMax} characters: wait until one has ended`,
         );
       await rows.add(tx, execution);
       await alongside(execution, tx);
@@ -88,11 +95,12 @@ export class Executions {
     return this.#running.get(id)?.execution.execution ?? (await this.#deps.rows.find(id));
   }
 
-  async list(
+  list<Item>(
     pipeline: string,
     page: { after: SortKey | null; descending: boolean; limit: number; fromMs: number | null; toMs: number | null },
-  ) {
-    return this.#deps.rows.list(pipeline, page);
+    itemOf: (execution: Execution, index: number) => Item,
+  ): Promise<Item[]> {
+    return this.#deps.rows.list(pipeline, page, itemOf);
   }
 
   /** Resolves at the end of the execution, or when the signal aborts. */

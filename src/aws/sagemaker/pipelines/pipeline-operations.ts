@@ -250,15 +250,19 @@ export class PipelineOperations {
       orderDefault: 'Descending',
     });
     const { CreatedAfter: fromMs, CreatedBefore: toMs } = input;
-    const found = await this.#options.executions.list(name, {
-      after: page.after,
-      descending: page.descending,
-      limit: page.limit + 1,
-      fromMs: typeof fromMs === 'number' ? fromMs : null,
-      toMs: typeof toMs === 'number' ? toMs : null,
-    });
-    const { items, next } = cutPage(found, page, ({ createdAtMs, id }) => [createdAtMs, id]);
-    return { PipelineExecutionSummaries: items.map((execution) => summarizeExecution(call, execution)), ...next };
+    const found = await this.#options.executions.list(
+      name,
+      {
+        after: page.after,
+        descending: page.descending,
+        limit: page.limit + 1,
+        fromMs: typeof fromMs === 'number' ? fromMs : null,
+        toMs: typeof toMs === 'number' ? toMs : null,
+      },
+      ({ createdAtMs, id, ...execution }) => ({ key: [createdAtMs, id] as const, summary: summarizeExecution(call, { ...execution, createdAtMs, id }) }),
+    );
+    const { items, next } = cutPage(found, page, ({ key }) => key);
+    return { PipelineExecutionSummaries: items.map(({ summary }) => summary), ...next };
   }
 
   /** An execution has few steps, so all that remain are cut here. */

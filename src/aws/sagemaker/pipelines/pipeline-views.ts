@@ -3,6 +3,7 @@ import { PlatformError } from '../../../errors.ts';
 import { nameKey, sameName } from '../../../names.ts';
 import type { Audit } from '../../../records/index.ts';
 import { type Database, inTransaction } from '../../../storage/index.ts';
+import { nextTurn } from '../../../threads/index.ts';
 import type { Documents, StoredDocument } from '../documents.ts';
 import { type PipelineDefinition, parseDefinition } from './definition.ts';
 import type { ExecutedStep, Execution } from './execution-rows.ts';
@@ -61,7 +62,7 @@ interface PipelineContent {
 }
 
 export interface PipelineViewsDeps {
-  readonly documents: Pick<Documents, 'all' | 'find'>;
+  readonly documents: Pick<Documents, 'names' | 'find'>;
   readonly executions: Pick<Executions, 'list' | 'find' | 'stop'>;
   readonly db: Database;
   readonly audit: Pick<Audit, 'record'>;
@@ -76,8 +77,14 @@ export class PipelineViews {
 
   /** By name. */
   async list({ limit, offset }: { readonly limit: number; readonly offset: number }): Promise<GraphPipelineView[]> {
-    const stored = await this.#deps.documents.all<PipelineContent>('pipeline');
-    return Promise.all(stored.slice(offset, offset + limit).map((each) => this.#viewOf(each)));
+    const views: GraphPipelineView[] = [];
+    // One after the other: a definition can have a megabyte, and takes as long to parse.
+    for (const name of await this.#deps.documents.names('pipeline', { limit, offset })) {
+      const stored = await this.#deps.documents.find<PipelineContent>('pipeline', name);
+      if (stored !== null) views.push(await this.#viewOf(stored));
+      await nextTurn();
+    }
+    return views;
   }
 
   /** Throws `not_found`. */
@@ -88,7 +95,8 @@ export class PipelineViews {
   /** The newest first. Throws `not_found`. */
   async executions(name: string, { limit, offset }: { readonly limit: number; readonly offset: number }): Promise<ExecutionView[]> {
     await this.#stored(name);
-    return (await this.#newest(name, offset + limit)).slice(offset).map(executionViewOf);
+    const found = await this.#newest(name, offset + limit, (execution, index) => (index < offset ? null : executionViewOf(execution)));
+    return found.filter((view) => view !== null);
   }
 
   /** Throws `not_found`. */
@@ -120,12 +128,12 @@ export class PipelineViews {
     return found;
   }
 
-  #newest(name: string, limit: number): Promise<Execution[]> {
-    return this.#deps.executions.list(name, { after: null, descending: true, limit, fromMs: null, toMs: null });
+  #newest<Item>(name: string, limit: number, itemOf: (execution: Execution, index: number) => Item): Promise<Item[]> {
+    return this.#deps.executions.list(name, { after: null, descending: true, limit, fromMs: null, toMs: null }, itemOf);
   }
 
   async #viewOf({ name, content, createdAtMs, updatedAtMs }: StoredDocument<PipelineContent>): Promise<GraphPipelineView> {
-    const [last] = await this.#newest(name, 1);
+    const [last = null] = await this.#newest(name, 1, executionViewOf);
     return {
       name,
       displayName: content.displayName ?? null,
@@ -134,7 +142,7 @@ export class PipelineViews {
       createdAtMs,
       updatedAtMs,
       steps: parseDefinition(content.definition).steps.map((step) => ({ name: step.name, type: step.type })),
-      lastExecution: last === undefined ? null : executionViewOf(last),
+      lastExecution: last,
     };
   }
 }
