@@ -168,8 +168,8 @@ async function openModules(config: Config, product: Product, base: Base, closers
     shortOfMemory: () => (overload.pressure === 'normal' ? null : overload.reason),
   };
   let pipelines: Pipelines | null = null; // opened after rules, whose events they match
-  const runPipeline: AlertDeps['runPipeline'] = async (name, parameters, rule) => {
-    if (!(await sagemaker.startPipeline(name, parameters, rule))) await pipelines?.runByEvent(name, parameters, rule);
+  const runPipeline: AlertDeps['runPipeline'] = async (name, parameters, rule, delivery) => {
+    if (!(await sagemaker.startPipeline(name, parameters, rule, delivery))) await pipelines?.runByEvent(name, parameters, rule);
   };
   const alertDeps = { ...core, ...async, ...capture, ...selections, ...alertSettings, autoScaling, sagemaker, webhooks, runPipeline };
   const alerts = await openAlerts(alertDeps, closers);

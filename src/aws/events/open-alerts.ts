@@ -66,7 +66,7 @@ export interface AlertDeps extends SamplingDeps {
   /** Why large bodies are rejected; null while there is memory for them. */
   readonly shortOfMemory: () => string | null;
   /** Starts a run of a pipeline on behalf of a rule. Throws `not_found`, `invalid_request` for unknown parameters. */
-  readonly runPipeline: (name: string, parameters: Readonly<Record<string, string>>, rule: string) => Promise<void>;
+  readonly runPipeline: (name: string, parameters: Readonly<Record<string, string>>, rule: string, delivery: string) => Promise<void>;
   /** The URL of a topic; null if it has none. */
   readonly addressOf: (topic: string) => string | null;
 }
@@ -173,7 +173,7 @@ function samplingWith(machine: MachineLoad, deps: SamplingDeps): ReturnType<type
 async function deliver(deps: AlertDeps, { rule, target, body, http, parameters }: Delivery, id: string, atMs: number): Promise<void> {
   const { webhookSecret, webhooks, logGroups, awsLocation } = deps;
   const pipeline = pipelineOfArn(target.arn, awsLocation);
-  if (pipeline !== null) return deps.runPipeline(pipeline, parameters ?? {}, `rule ${rule}`);
+  if (pipeline !== null) return deps.runPipeline(pipeline, parameters ?? {}, `rule ${rule}`, id);
   const group = logGroupOfArn(target.arn, awsLocation);
   if (group !== null) {
     // Each rule writes to a separate stream.

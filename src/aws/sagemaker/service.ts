@@ -69,6 +69,6 @@ export function sagemakerService(options: SageMakerOptions): SageMakerService {
     operations: operationsOf,
     executions,
     pipelineViews: new PipelineViews({ ...options, documents, executions }),
-    startPipeline: (name, parameters, by) => pipelines.startByEvent(name, parameters, by),
+    startPipeline: (...start) => pipelines.startByEvent(...start),
   };
 }

@@ -88,6 +88,15 @@ describe('StartPipelineExecution with a token', { timeout: 60_000 }, () => {
     await assert.rejects(start({ PipelineParameters: [{ Name: 'why', Value: 'other' }] }), /used before by a call with other members/);
   });
 
+  test('a rule starts once for each delivery, which is repeated if the server was killed before it was done', async () => {
+    for (const delivery of ['d1', 'd1', 'd2']) assert.equal(await pipelines.startByEvent(name, {}, 'rule r', delivery), true);
+    assert.equal((await listed()).length, 2);
+    assert.equal(await pipelines.startByEvent('none', {}, 'rule r', 'd3'), false);
+    await failWhen('aws_documents', "new.kind = 'client-token'");
+    await assert.rejects(pipelines.startByEvent(name, {}, 'rule r', 'd4'), /disk full/);
+    assert.equal((await listed()).length, 2);
+  });
+
   // What a kill leaves behind is what a failed write leaves behind: the transaction, or nothing of it.
   for (const { what, table, condition } of [
     { what: 'its token', table: 'aws_documents', condition: "new.kind = 'client-token'" },

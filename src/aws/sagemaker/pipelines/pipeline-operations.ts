@@ -99,12 +99,16 @@ export class PipelineOperations {
     };
   }
 
-  /** Starts an execution on behalf of a rule. False if there is no such pipeline. */
-  async startByEvent(name: string, parameters: Readonly<Record<string, string>>, by: string): Promise<boolean> {
+  /** Starts an execution on behalf of a rule, once for each delivery, which a killed server repeats. False if there is no such pipeline. */
+  async startByEvent(name: string, parameters: Readonly<Record<string, string>>, by: string, delivery: string): Promise<boolean> {
     const found = await this.#options.documents.find<PipelineDocument>('pipeline', name);
     if (found === null) return false;
     const start = { parameters, startedBy: by, isStartedByKey: false, displayName: null, description: null, parallelMax: null };
-    return (await this.#begin(found, start)) !== null;
+    const answer = await this.#tokens.once('delivery of a rule', { ClientToken: delivery }, async (store) => {
+      const begun = await this.#begin(found, start, (_execution, tx) => store({ isStarted: true }, {}, tx));
+      return { isStarted: begun !== null };
+    });
+    return answer['isStarted'] === true;
   }
 
   /** The name must be free in both APIs: pipelines that `penstock pipeline apply` made share it. */
