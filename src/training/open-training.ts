@@ -61,7 +61,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
   const settings = trainingSettings(config.training);
   const rows = new TrainingRows(deps.db);
   const load = new ServingLoad();
-  const instanceOf = (spec: TrainingSpec): JobInstance => jobInstance(deps.prices, cores, spec);
+  const instanceOf = jobInstances(deps.prices, cores);
   const folder = join(deps.directory.path, 'training');
   const jobFolder = (name: string): string => join(folder, nameKey(name));
   const artifactBytesMax = config.artifactLimitBytes;
@@ -150,6 +150,17 @@ function checkAllowed(config: TrainingConfig, { isEnabled }: TrainingSettings, {
       'unsupported',
       `training jobs cannot be isolated here (${isolation?.reason ?? 'no reason is known'}): run penstock doctor`,
     );
+}
+
+/** Each type once: every waiting job is looked up at each end and start of another. */
+function jobInstances(prices: PriceTable, cores: number): (spec: TrainingSpec) => JobInstance {
+  const known = new Map<string, JobInstance>();
+  return (spec) => {
+    const key = `${spec.instanceType} ${spec.isSpot}`;
+    const instance = known.get(key) ?? jobInstance(prices, cores, spec);
+    known.set(key, instance);
+    return instance;
+  };
 }
 
 function jobInstance(prices: PriceTable, cores: number, { instanceType: name, isSpot }: TrainingSpec): JobInstance {
