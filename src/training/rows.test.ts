@@ -21,6 +21,12 @@ const specOf = (name: string): TrainingSpec => ({
   source: { sha256: 'a'.repeat(64) },
 });
 
+async function unfinishedIn(rows: TrainingRows): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { spec } of rows.unfinished()) names.push(spec.name);
+  return names;
+}
+
 for (const { name, open } of [
   { name: 'SQLite', open: openMemoryDatabase },
   { name: 'PostgreSQL', open: openPglite },
@@ -115,10 +121,18 @@ for (const { name, open } of [
       assert.deepEqual(await namesOf({ limit: 9, nameContains: 'B-', createdAfterMs: 0 }), ['b-2']);
       assert.deepEqual(await namesOf({ limit: 9, nameContains: '%' }), []);
       assert.deepEqual((await rows.namesLike('B-')).toSorted(), ['b-1', 'b-2']);
-      assert.deepEqual(
-        (await rows.unfinished()).map(({ spec }) => spec.name),
-        ['b-1', 'b-2'],
-      );
+      assert.deepEqual(await unfinishedIn(rows), ['b-1', 'b-2']);
+    });
+
+    test('are all listed, however many are read at once', async (t) => {
+      const { rows, add } = await fixture(t);
+      const names = Array.from({ length: 45 }, (_, at) => `job-${String(at).padStart(2, '0')}`);
+      for (const [at, job] of names.entries()) await add(job, Math.floor(at / 7)); // several were created at once
+      const namesOf = async (filter: Parameters<TrainingRows['list']>[0]) => (await rows.list(filter)).map(({ spec }) => spec.name);
+      assert.deepEqual(await namesOf({ limit: 100 }), names.toReversed());
+      assert.deepEqual(await namesOf({ limit: 30, offset: 5, sortBy: 'name_key', descending: false }), names.slice(5, 35));
+      assert.deepEqual(await namesOf({ limit: 41, sortBy: 'state', descending: false }), names.slice(0, 41));
+      assert.deepEqual(await unfinishedIn(rows), names);
     });
 
     test('have each line once, whenever the copying of the output was killed', async (t) => {

@@ -1,12 +1,23 @@
 /** Stored training jobs. A restarted server continues from here. */
 import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
-import { type Database, inTransaction, isUniqueViolation, pageOfJobs, type TrainingJobsTable, type Transaction } from '../storage/index.ts';
+import {
+  type Database,
+  inTransaction,
+  isUniqueViolation,
+  jobSortKey,
+  pageOfJobs,
+  type TrainingJobsTable,
+  type Transaction,
+} from '../storage/index.ts';
+import { nextTurn } from '../threads/index.ts';
 import type { TaskEnding } from './attempts/failure-reason.ts';
 import { jobKindOf, jobNameOf, processingPrefix } from './job-kind.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
 import { newLife, type StopCause, type TrainingLife } from './status.ts';
 import type { ChannelFacts, TrainingJobFilter, TrainingMetricValue, TrainingUsage } from './training-job.ts';
+
+const rowsAtOnce = 20;
 
 /** Everything that changes while a job runs. */
 export interface TrainingProgress extends TrainingLife {
@@ -128,10 +139,19 @@ export class TrainingRows {
     return numDeletedRows > 0n;
   }
 
-  /** The oldest first. */
-  async unfinished(): Promise<StoredTraining[]> {
-    const open = this.#db.selectFrom('training_jobs').selectAll().where('state', 'in', ['InProgress', 'Stopping']);
-    return (await open.orderBy('created_at').orderBy('name_key').execute()).map(storedOf);
+  /** The oldest first, read in parts: a job can have half a megabyte of hyperparameters, and as much in the request that created it. */
+  async *unfinished(): AsyncGenerator<StoredTraining> {
+    let after: readonly [number, string] = [-1, ''];
+    for (;;) {
+      const open = this.#db.selectFrom('training_jobs').selectAll().where('state', 'in', ['InProgress', 'Stopping']);
+      const later = open.where((row) => row(row.refTuple('created_at', 'name_key'), '>', row.tuple(after[0], after[1])));
+      const rows = await later.orderBy('created_at').orderBy('name_key').limit(rowsAtOnce).execute();
+      for (const row of rows) yield storedOf(row);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < rowsAtOnce) return;
+      after = [Number(last.created_at), last.name_key];
+      await nextTurn();
+    }
   }
 
   async countUnfinished(from: Database | Transaction): Promise<number> {
@@ -148,10 +168,21 @@ export class TrainingRows {
     return (await query.execute()).map((row) => row.name_key);
   }
 
-  async list(filter: TrainingJobFilter): Promise<StoredTraining[]> {
-    const { status: state, kind = 'training', ...page } = filter;
+  /** Read in parts, as `unfinished`. */
+  async list({ status: state, kind = 'training', ...filter }: TrainingJobFilter): Promise<StoredTraining[]> {
     const prefix = { text: processingPrefix, has: kind === 'processing' };
-    return (await pageOfJobs(this.#db, 'training_jobs', { state, prefix, ...page })).map(storedOf);
+    const found: StoredTraining[] = [];
+    for (let page = filter; found.length < filter.limit; ) {
+      const limit = Math.min(rowsAtOnce, filter.limit - found.length);
+      const rows = await pageOfJobs(this.#db, 'training_jobs', { ...page, state, prefix, limit });
+      found.push(...rows.map(storedOf));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < limit) break;
+      const job = { name: last.name, createdAtMs: Number(last.created_at), state: last.state };
+      page = { ...filter, offset: 0, after: jobSortKey(job, filter.sortBy ?? 'created_at') };
+      await nextTurn();
+    }
+    return found;
   }
 
   /** Runs in one transaction. */

@@ -58,16 +58,19 @@ export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> 
   readonly releaseUploads: (spec: Pick<TrainingSpec, 'channels'>) => Promise<void>;
 }
 
+/** What is held of a job while it waits or runs. Its spec can have half a megabyte, so it is read when it is needed. */
+interface QueuedJob extends WaitingJob {
+  readonly maxWaitMs: number | null;
+}
+
 interface Running {
   readonly run: TrainingRun;
-  readonly spec: TrainingSpec;
-  readonly createdAtMs: number;
+  readonly job: QueuedJob;
   readonly ended: Promise<void>;
 }
 
 interface Waiting {
-  readonly spec: TrainingSpec;
-  readonly createdAtMs: number;
+  readonly job: QueuedJob;
   /** The job has started: it continues at once, regardless of the capacity. */
   readonly isBegun: boolean;
   /** The last stored message about what it waits for. */
@@ -98,13 +101,13 @@ export class TrainingJobs implements Training {
 
   /** Finds the jobs of the previous server. */
   async open(): Promise<void> {
-    const unfinished = await this.#deps.rows.unfinished();
-    const attempts = new Map(unfinished.map(({ spec, progress }) => [nameKey(spec.name), progress.attempt] as const));
-    await removeLeftovers(this.#deps, this.#deps.folder, attempts);
-    for (const { spec, progress, createdAtMs } of unfinished) {
+    const attempts = new Map<string, number>();
+    for await (const { spec, progress, createdAtMs } of this.#deps.rows.unfinished()) {
       const isBegun = progress.status === 'Stopping' || ['Downloading', 'Training', 'Uploading'].includes(progress.secondaryStatus);
-      this.#waiting.set(nameKey(spec.name), { spec, createdAtMs, isBegun });
+      attempts.set(nameKey(spec.name), progress.attempt);
+      this.#waiting.set(nameKey(spec.name), { job: this.#queued(spec, createdAtMs), isBegun });
     }
+    await removeLeftovers(this.#deps, this.#deps.folder, attempts);
   }
 
   /** The address of the server; null before `serve`. */
@@ -150,7 +153,7 @@ export class TrainingJobs implements Training {
       return states.recordEvent(tx, { spec, progress });
     });
     // The job is stored, so nothing may throw from here on: the caller would delete its data, and only the next server would start it.
-    this.#waiting.set(nameKey(spec.name), { spec, createdAtMs: nowMs, isBegun: false });
+    this.#waiting.set(nameKey(spec.name), { job: this.#queued(spec, nowMs), isBegun: false });
     if (event !== null) this.#deps.events.publish(event);
     this.#next();
     await this.releaseSource(spec);
@@ -350,10 +353,10 @@ export class TrainingJobs implements Training {
   /** Stops jobs whose time from creation to end has passed. */
   async #endLate(): Promise<void> {
     const nowMs = this.#deps.clock.wallMs();
-    const isLate = ({ spec, createdAtMs }: Pick<Waiting, 'spec' | 'createdAtMs'>): boolean =>
-      spec.maxWaitMs !== null && nowMs - createdAtMs > spec.maxWaitMs;
+    const isLate = ({ job: { maxWaitMs, createdAtMs } }: Pick<Waiting, 'job'>): boolean =>
+      maxWaitMs !== null && nowMs - createdAtMs > maxWaitMs;
     const late = [...this.#waiting.values(), ...[...this.#running.values()].filter(({ run }) => !run.isEnding)].filter(isLate);
-    for (const { spec } of late) await this.#stopFor(spec.name, 'wait');
+    for (const { job } of late) await this.#stopFor(job.name, 'wait');
   }
 
   /** Starts the jobs that fit. */
@@ -369,35 +372,44 @@ export class TrainingJobs implements Training {
     for (const name of decision.interrupt) this.#running.get(nameKey(name))?.run.interrupt();
   }
 
-  #start(key: string, { spec, createdAtMs }: Waiting): void {
+  #start(key: string, { job }: Waiting): void {
     if (this.#running.has(key)) return; // Its previous attempt is ending.
     this.#waiting.delete(key);
-    const run = new TrainingRun(this.#deps, spec.name);
+    const run = new TrainingRun(this.#deps, job.name);
     const ended = run
       .run()
       .then((result) => {
         // A job that must stop only ends, which needs no capacity.
-        if (result === 'again') this.#waiting.set(key, { spec, createdAtMs, isBegun: run.isStopped });
+        if (result === 'again') this.#waiting.set(key, { job, isBegun: run.isStopped });
       })
-      .catch((error: unknown) => this.#deps.log.error({ job: spec.name, error: messageOf(error) }, 'failed to end a training job'))
+      .catch((error: unknown) => this.#deps.log.error({ job: job.name, error: messageOf(error) }, 'failed to end a training job'))
       .finally(() => {
         this.#running.delete(key);
         this.#next();
       });
-    this.#running.set(key, { run, spec, createdAtMs, ended });
+    this.#running.set(key, { run, job, ended });
   }
 
   #waitingJobs(): WaitingJob[] {
-    return [...this.#waiting.values()].map((job) => this.#capacityOf(job));
+    return [...this.#waiting.values()].map(({ job }) => job);
   }
 
   #runningJobs(): RunningJob[] {
-    return [...this.#running.values()].map((job) => ({ ...this.#capacityOf(job), isEnding: job.run.isEnding }));
+    return [...this.#running.values()].map(({ job, run }) => ({ ...job, isEnding: run.isEnding }));
   }
 
-  #capacityOf({ spec, createdAtMs }: Pick<Waiting, 'spec' | 'createdAtMs'>): WaitingJob {
-    const { name, priority, isSpot } = spec;
-    return { name, threads: this.#deps.instanceOf(spec).threads, priority, createdAtMs, isSpot };
+  #queued(spec: TrainingSpec, createdAtMs: number): QueuedJob {
+    const { name, priority, isSpot, maxWaitMs } = spec;
+    return { name, threads: this.#threadsOf(spec), priority, createdAtMs, isSpot, maxWaitMs };
+  }
+
+  /** A type can be gone from the prices since the last start: then the job starts, and fails with the reason. */
+  #threadsOf(spec: TrainingSpec): number {
+    try {
+      return this.#deps.instanceOf(spec).threads;
+    } catch {
+      return 1;
+    }
   }
 
   #capacity() {
@@ -408,12 +420,12 @@ export class TrainingJobs implements Training {
   async #showWaiting(): Promise<void> {
     const { freeCores } = decideCapacity([], this.#runningJobs(), this.#capacity());
     for (const waiting of this.#waiting.values()) {
-      const { threads } = this.#deps.instanceOf(waiting.spec);
+      const { name, threads } = waiting.job;
       const step = trainingSteps.waiting(threads, freeCores);
       // Most of the time nothing has changed, and a step is a transaction.
       if (this.#isClosed || waiting.shown === step.message) continue;
       waiting.shown = step.message;
-      await this.#deps.states.step(waiting.spec.name, step);
+      await this.#deps.states.step(name, step);
     }
   }
 

@@ -29,8 +29,7 @@ describe('uploaded data without a job', { timeout: 60_000 }, () => {
 
   const put = (key: string, metadata: Readonly<Record<string, string>> = uploadMark): Promise<unknown> =>
     buckets.put(trainingBucket, key, Buffer.from('1\n'), { headers: { writer: 'AKIA1', metadata } });
-  const keys = async (): Promise<string[]> =>
-    (await buckets.list(trainingBucket, { itemsMax: 1000 })).objects.map(({ key }) => key);
+  const keys = async (): Promise<string[]> => (await buckets.list(trainingBucket, { itemsMax: 1000 })).objects.map(({ key }) => key);
   const addJob = async (name: string, prefix: string): Promise<void> => {
     const channel: TrainingChannel = { ...channelDefaults, name: 'train', source: { kind: 's3', bucket: trainingBucket, prefix } };
     const spec = { ...trainingDefaults, name, command: ['true'], output: { bucket: trainingBucket, prefix: '', isPacked: true } };
@@ -72,14 +71,18 @@ describe('uploaded data without a job', { timeout: 60_000 }, () => {
     assert.equal(await nextServer().sweep(), 1);
   });
 
-  const definition = (id: string): string => JSON.stringify({ Uri: { 'Std:Join': { On: '/', Values: ['s3:/', trainingBucket, 'uploads', id] } } });
+  const definition = (id: string): string =>
+    JSON.stringify({ Uri: { 'Std:Join': { On: '/', Values: ['s3:/', trainingBucket, 'uploads', id] } } });
   for (const [what, insert] of [
     [
       'a pipeline of the AWS API',
       async (id: string) => {
         const row = { kind: 'pipeline', name_key: 'p', name: 'p', content: definition(id), created_at: 0, updated_at: 0 };
         const owner = { group_key: null, version: null, number: null, endpoint_key: null };
-        await control.db.insertInto('aws_documents').values({ ...row, ...owner }).execute();
+        await control.db
+          .insertInto('aws_documents')
+          .values({ ...row, ...owner })
+          .execute();
       },
     ],
     [
@@ -92,7 +95,10 @@ describe('uploaded data without a job', { timeout: 60_000 }, () => {
     [
       'a rule',
       async (id: string) => {
-        await control.db.insertInto('event_rules').values({ name: 'r', document: definition(id) }).execute();
+        await control.db
+          .insertInto('event_rules')
+          .values({ name: 'r', document: definition(id) })
+          .execute();
       },
     ],
   ] as const) {

@@ -284,11 +284,7 @@ describe('tuning, processing and SageMaker pipelines', { skip: noBrowser, timeou
       await page.unroute('**/stop');
       await dialog.getByRole('button', { name: 'Stop execution' }).click();
       await dialog.waitFor({ state: 'hidden' });
-      await until(
-        'it is stopped',
-        async () => (await server.callWell<PipelineExecutionBody>('GET', at)).status === 'Stopped',
-        30_000,
-      );
+      await until('it is stopped', async () => (await server.callWell<PipelineExecutionBody>('GET', at)).status === 'Stopped', 30_000);
       await page.getByText('Stopped', { exact: true }).first().waitFor();
       assert.equal(await page.getByRole('button', { name: 'Stop', exact: true }).count(), 0);
       await view.screenshot(`execution-stopped-light-${width}`);

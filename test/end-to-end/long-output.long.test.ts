@@ -41,7 +41,9 @@ test('a job that prints ten million lines', { timeout: 900_000 }, async (t) => {
   assert.match(job.reason ?? '', /^AlgorithmError: last, exit code: 3$/);
   assert(mostDisk - before.disk < diskBytesMax, `${(mostDisk - before.disk) / mebibyte} MiB on disk`);
   assert(mostMemory - before.memory < memoryBytesMax, `${(mostMemory - before.memory) / mebibyte} MiB of memory`);
-  t.diagnostic(`${Math.round((mostDisk - before.disk) / mebibyte)} MiB on disk, ${Math.round((mostMemory - before.memory) / mebibyte)} MiB of memory`);
+  t.diagnostic(
+    `${Math.round((mostDisk - before.disk) / mebibyte)} MiB on disk, ${Math.round((mostMemory - before.memory) / mebibyte)} MiB of memory`,
+  );
   // Reads to the end, in pages.
   let [lines, last] = [0, ''];
   const own: string[] = [];

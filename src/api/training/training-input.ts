@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
 import {
-  jobKindOf,
   capturedRowsDefault,
   channelDefaults,
   checkpointPathDefault,
+  jobKindOf,
   type TrainingChannel,
   type TrainingSpec,
   trainingBucket,

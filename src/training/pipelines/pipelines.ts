@@ -18,7 +18,7 @@ import { type PipelineSpec, stepsOf } from './pipeline-spec.ts';
 import { type PlannedStep, planPipeline } from './plan-pipeline.ts';
 import type { RunStepDeps } from './run-steps.ts';
 import { trainingSpecFor } from './step-train.ts';
-import { checkOwnEvents, startValues, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
+import { checkOwnEvents, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs, startValues } from './triggers.ts';
 
 /** Modules that pipelines use, and a few checks. */
 export interface PipelinesDeps extends RunStepDeps {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { PlatformEvent } from '../../records/index.ts';
 import type { PipelineTrigger } from './pipeline.ts';
 import { parsePipelineFile } from './pipeline-file.ts';
-import { checkOwnEvents, startValues, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
+import { checkOwnEvents, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs, startValues } from './triggers.ts';
 
 const nowMs = Date.UTC(2026, 10, 29);
 const specWith = (on: string) => parsePipelineFile(`name: loop\n${on}\ntrain: {command: [/bin/true]}\n`, nowMs);

@@ -23,10 +23,7 @@ export function StopExecution({
       {isOpen ? (
         <Confirm
           title={`Stop execution ${shown ?? id}?`}
-          consequences={[
-            'The jobs of its running steps are stopped, too, and no other step begins.',
-            'The results of earlier steps stay.',
-          ]}
+          consequences={['The jobs of its running steps are stopped, too, and no other step begins.', 'The results of earlier steps stay.']}
           action="Stop execution"
           onConfirm={async () => {
             await post(path('/sagemaker-pipelines/:pipeline/executions/:execution/stop', { pipeline, execution: id }));

@@ -72,7 +72,18 @@ describe('StartPipelineExecution with a token', { timeout: 60_000 }, () => {
       operations,
     });
     const imageOf = () => assert.fail('no step has an image');
-    pipelines = new PipelineOperations({ db, clock, documents, tags, objects, executions, rows, operations, prices: defaultPrices, imageOf });
+    pipelines = new PipelineOperations({
+      db,
+      clock,
+      documents,
+      tags,
+      objects,
+      executions,
+      rows,
+      operations,
+      prices: defaultPrices,
+      imageOf,
+    });
     await run('CreatePipeline', { PipelineDefinition, RoleArn: 'arn:aws:iam::000000000000:role/any' });
   });
   afterEach(async () => {

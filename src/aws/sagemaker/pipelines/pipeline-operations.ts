@@ -263,7 +263,10 @@ export class PipelineOperations {
         fromMs: typeof fromMs === 'number' ? fromMs : null,
         toMs: typeof toMs === 'number' ? toMs : null,
       },
-      ({ createdAtMs, id, ...execution }) => ({ key: [createdAtMs, id] as const, summary: summarizeExecution(call, { ...execution, createdAtMs, id }) }),
+      ({ createdAtMs, id, ...execution }) => ({
+        key: [createdAtMs, id] as const,
+        summary: summarizeExecution(call, { ...execution, createdAtMs, id }),
+      }),
     );
     const { items, next } = cutPage(found, page, ({ key }) => key);
     return { PipelineExecutionSummaries: items.map(({ summary }) => summary), ...next };
