@@ -32,6 +32,7 @@ test('uses defaults if nothing is set', () => {
     tlsKey: null,
     databaseUrl: null,
     objects: null,
+    clusterKeyFile: null,
     objectCacheBytes: 53_687_091_200,
     logLevel: 'info',
     bodyLimitBytes: 67_108_864,

@@ -24,6 +24,9 @@ export function loadConfig(deps: ConfigSources): Config {
   const provided = collectValues(deps);
   const properties = Object.keys(settings) as (keyof Config)[];
   const config = Object.fromEntries(properties.map((property) => [property, valueOf(property, provided)])) as unknown as Config;
+  if (config.clusterKeyFile !== null && config.databaseUrl === null) {
+    throw new PlatformError('invalid_request', '--cluster-key-file is for keys in PostgreSQL: add --database-url URL, or leave it out');
+  }
   return checkTls(
     config,
     provided.some(({ name }) => name === 'tls'),

@@ -1,7 +1,7 @@
 /** Creates all modules in dependency order, starts them and stops them. */
 import { availableParallelism, uptime } from 'node:os';
 import { resolve } from 'node:path';
-import { Access } from './access/index.ts';
+import { Access, type KeyChanges, openKeys } from './access/index.ts';
 import { topicUrl, webhookPolicy } from './alerts/index.ts';
 import { NativeApi, registerMetrics } from './api/index.ts';
 import { openTransforms } from './async-inference/index.ts';
@@ -89,10 +89,11 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const forWorkers = { ...foundation, log: logs.platform, stateDirectory: directory.path, interpreterOf };
   const provider = await openProvider(config, forWorkers, closers);
   const access = Access.open(directory.keysFile, clock, provider);
+  const keys = await openKeys(config, { ...foundation, access }, closers);
   const tls = loadCertificate(config, directory.path, startedAtMs);
   const fronts = Fronts.open(config, { clock, log: logs.platform, tls });
   const listener = openListener(config, { tls, access, fronts, logs, clock });
-  const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, listener }, closers);
+  const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, keys, listener }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
   fronts?.connect({ listener, serving: modules.serving, metrics: modules.metrics, hasTraces: foundation.traces !== null });
@@ -122,6 +123,7 @@ interface Base extends Foundation {
   readonly interpreters: LateInterpreters;
   readonly provider: LocalProvider;
   readonly access: Access;
+  readonly keys: KeyChanges;
   readonly listener: Listener;
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Access } from '../src/access/index.ts';
+import { Access, keysOfFile } from '../src/access/index.ts';
 import { Alarms, webhookUrl } from '../src/alerts/index.ts';
 import { NativeApi, registerMetrics } from '../src/api/native-api.ts';
 import type { ApiServices } from '../src/api/routing/services.ts';
@@ -160,6 +160,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     deployments,
     serving,
     access,
+    keys: keysOfFile(access),
     events,
     audit,
     refusals: new RejectionAudit({ audit, clock, onFailure: (error) => assert.fail(String(error)) }),

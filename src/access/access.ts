@@ -12,6 +12,7 @@ import type { Caller } from './caller.ts';
 import { FailedAttempts } from './failed-attempts.ts';
 import { type ForeignCodeDeps, ForeignPeers, noForeignCode } from './foreign-code.ts';
 import { KeyLimiter, type KeyLimits } from './key-limits.ts';
+import { remainingKeys } from './key-list.ts';
 import { type Key, type KeySummary, readKeysFile, restrictToOwner, writeKeysFile } from './keys-file.ts';
 import type { PeerSocket } from './peer-uid.ts';
 import { hasPermission, type Permission, type Role, weakestRoleWith } from './roles.ts';
@@ -159,28 +160,33 @@ export class Access {
 
   /** Creates a key. This is the only time its secret is returned. */
   create(role: Role, description = '', limits: KeyLimits = {}): Key {
-    const id = newId('AKIA');
-    const secret = randomBytes(30).toString('base64'); // 40 characters, as AWS has them
-    const isLimited = Object.values(limits).some((limit) => limit !== undefined);
-    const key: Key = { id, secret, role, description, createdAtMs: this.#clock.wallMs(), ...(isLimited ? { limits } : {}) };
-    this.#save([...this.#keys(), key]);
+    const key = this.newKey(role, description, limits);
+    this.#save([...this.keys(), key]);
     return key;
   }
 
+  /** A key that is not stored yet. */
+  newKey(role: Role, description: string, limits: KeyLimits): Key {
+    const id = newId('AKIA');
+    const secret = randomBytes(30).toString('base64'); // 40 characters, as AWS has them
+    const isLimited = Object.values(limits).some((limit) => limit !== undefined);
+    return { id, secret, role, description, createdAtMs: this.#clock.wallMs(), ...(isLimited ? { limits } : {}) };
+  }
+
   list(): KeySummary[] {
-    return this.#keys().map(({ secret: _secret, ...summary }) => summary);
+    return this.keys().map(({ secret: _secret, ...summary }) => summary);
   }
 
   /** Revokes a key and ends its sessions. Throws `not_found`; `wrong_state` for the last admin key. */
   revoke(id: string): void {
-    const known = this.#known.get(id);
-    if (known === undefined) throw new PlatformError('not_found', `there is no key ${id}: see \`penstock keys list\``);
-    const rest = this.#keys().filter((key) => key.id !== id);
-    if (!rest.some(({ role }) => role === 'admin')) {
-      throw new PlatformError('wrong_state', `${id} is the last admin key: create another one before you revoke it`);
-    }
-    this.#save(rest);
-    this.#sessions.endOf(id);
+    this.replace(remainingKeys(this.keys(), id));
+  }
+
+  /** Stores and uses these keys in place of all others, and ends the sessions of those that are missing. */
+  replace(keys: readonly Key[]): void {
+    const before = this.keys();
+    this.#save(keys);
+    for (const { id } of before) if (!this.#known.has(id)) this.#sessions.endOf(id);
   }
 
   /** A one-time secret that signs in as the oldest admin key, for the user who started the server. */
@@ -371,7 +377,8 @@ export class Access {
     return isSecure ? this.#cookies.secure : this.#cookies.plain;
   }
 
-  #keys(): Key[] {
+  /** With their secrets. */
+  keys(): Key[] {
     return Array.from(this.#known.values(), ({ key }) => key);
   }
 

@@ -34,7 +34,7 @@ export function readKeysFile(path: string): readonly Key[] | null {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
     throw new PlatformError('unavailable', `cannot read ${path}: ${messageOf(cause)}`, { cause });
   }
-  return parse(content, path);
+  return parseKeys(content, path);
 }
 
 /** Replaces the file atomically; a crash leaves the old or the new content. */
@@ -47,7 +47,8 @@ export function restrictToOwner(path: string): void {
   if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
 }
 
-function parse(content: string, path: string): readonly Key[] {
+/** Throws `wrong_state` naming the origin, a path, if the content is broken. */
+export function parseKeys(content: string, path: string): readonly Key[] {
   let document: unknown;
   try {
     document = JSON.parse(content);

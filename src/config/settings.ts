@@ -27,6 +27,8 @@ export interface Config {
   readonly tlsCert: string | null;
   readonly tlsKey: string | null;
   readonly databaseUrl: string | null;
+  /** With it, keys are in PostgreSQL, encrypted. */
+  readonly clusterKeyFile: string | null;
   /** Where objects are; null for the folders of the data directory. */
   readonly objects: string | null;
   /** The size limit of the copies of objects that are elsewhere. */
@@ -124,6 +126,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: null,
     help: 'PostgreSQL instead of SQLite: postgres://user:password@host/db',
     ...patternKind('URL', /^postgres(?:ql)?:\/\/./, 'a URL such as postgres://user:password@host/db'),
+  },
+  clusterKeyFile: {
+    name: 'clusterKeyFile',
+    default: null,
+    help: 'file of 32 bytes in base64: keys are stored in PostgreSQL, encrypted with them, for all servers that have the file',
+    ...textKind('F'),
   },
   objects: {
     name: 'objects',

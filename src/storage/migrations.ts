@@ -2,7 +2,7 @@
 import type { Migration } from 'kysely/migration';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
-import { createCluster } from './migrations/cluster.ts';
+import { createCluster, createSharedKeys } from './migrations/cluster.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
 import {
   addAnnouncedStatus,
@@ -113,5 +113,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0086-holdout-uses': { up: createHoldoutUses },
     '0088-scores-of-predictions': { up: addScores },
     '0089-cluster': { up: (db) => createCluster(db, dialect) },
+    '0090-shared-keys': { up: (db) => createSharedKeys(db, dialect) },
   };
 }

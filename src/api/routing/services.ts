@@ -1,6 +1,6 @@
 /** Dependencies of the native API: lower modules, and a few functions provided by the platform. */
 import type { IncomingMessage } from 'node:http';
-import type { Access, AccessConnection, Caller } from '../../access/index.ts';
+import type { Access, AccessConnection, Caller, KeyChanges } from '../../access/index.ts';
 import type { Alarms, Deliveries, Rules, WebhookPolicy } from '../../alerts/index.ts';
 import type { AsyncApi, Transforms } from '../../async-inference/index.ts';
 import type { BatchController, DeploymentPlanner, Planner, ScalingController } from '../../autoscaling/index.ts';
@@ -83,6 +83,8 @@ export interface ApiServices {
   readonly deployments: Deployments;
   readonly serving: Serving;
   readonly access: Access;
+  /** Creates and revokes keys. */
+  readonly keys: KeyChanges;
   readonly events: Events;
   readonly audit: Audit;
   readonly refusals: Pick<RejectionAudit, 'record'>;

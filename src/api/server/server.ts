@@ -12,7 +12,7 @@ import { type StatusBody, statusBody } from './status-body.ts';
 /** What these routes need of the server. */
 type Services = Pick<
   ApiServices,
-  'access' | 'audit' | 'availability' | 'clock' | 'db' | 'deployments' | 'machine' | 'prices' | 'server' | 'workers'
+  'access' | 'audit' | 'availability' | 'clock' | 'db' | 'deployments' | 'keys' | 'machine' | 'prices' | 'server' | 'workers'
 >;
 
 export function serverRoutes(services: Services): ApiRoute[] {
@@ -39,7 +39,7 @@ export function serverRoutes(services: Services): ApiRoute[] {
   ];
 }
 
-function keyChanges({ access, audit, db }: Pick<ApiServices, 'access' | 'audit' | 'db'>): ApiRoute[] {
+function keyChanges({ keys, audit, db }: Pick<ApiServices, 'keys' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('POST /keys', {
       summary: 'Create a key',
@@ -64,7 +64,7 @@ function keyChanges({ access, audit, db }: Pick<ApiServices, 'access' | 'audit' 
       status: 201,
       handle: async ({ body: { role, description, rate_per_second: ratePerSecond, concurrency }, caller }) => {
         const limits = { ...(ratePerSecond === undefined ? {} : { ratePerSecond }), ...(concurrency === undefined ? {} : { concurrency }) };
-        const key = access.create(role, description, limits);
+        const key = await keys.create(role, description, limits);
         await audit.record(db, {
           who: caller.keyId,
           action: 'CreateKey',
@@ -79,7 +79,7 @@ function keyChanges({ access, audit, db }: Pick<ApiServices, 'access' | 'audit' 
       summary: 'Revoke a key immediately and permanently',
       params: z.strictObject({ id: z.string() }),
       handle: async ({ params, caller }) => {
-        access.revoke(params.id);
+        await keys.revoke(params.id);
         await audit.record(db, { who: caller.keyId, action: 'RevokeKey', target: params.id, outcome: 'ok', detail: null });
       },
     }),

@@ -38,3 +38,15 @@ export async function createCluster(db: AnyDatabase, dialect: Dialect): Promise<
   await sql`insert into cluster_roles (role, epoch) values ('controller', 0)`.execute(db);
   await sql`insert into cluster_slots (slot, epoch, since) select slot, 0, 0 from generate_series(0, 255) as slot`.execute(db);
 }
+
+/** Encrypted keys. SQLite is beside `keys.json`. */
+export async function createSharedKeys(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  await db.schema
+    .createTable('shared_keys')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('revision', 'bigint', (column) => column.notNull())
+    .addColumn('sealed', 'text', (column) => column.notNull())
+    .addColumn('changed_at', 'bigint', (column) => column.notNull())
+    .execute();
+}

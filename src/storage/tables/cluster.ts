@@ -1,4 +1,4 @@
-/** Rows of the nodes that share a PostgreSQL database, see `cluster/`. SQLite has none of these tables. */
+/** Rows of the servers that share a PostgreSQL database, see `cluster/` and `access/`. SQLite has none of these tables. */
 
 /** A node by its name, and the lease of its present process. */
 export interface ClusterNodesTable {
@@ -40,4 +40,15 @@ export interface ClusterSlotsTable {
   wanted: string | null;
   /** When the owner changed last, by the clock of the database. */
   since: number;
+}
+
+/** One row: all keys of the servers that share the database. */
+export interface SharedKeysTable {
+  /** Always 1. */
+  id: number;
+  /** Rises with each change. */
+  revision: number;
+  /** The content of `keys.json`, encrypted. */
+  sealed: string;
+  changed_at: number;
 }
