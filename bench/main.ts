@@ -1,5 +1,5 @@
 /** `npm run bench -- SCENARIO`: measures, prints, and writes results/ and README.md. */
-import { parseArgs } from 'node:util';
+import { endWithProblem, type Flags, readCommandLine, usageOf, type Values } from '../test/command-line.ts';
 import { agreement } from './agreement/agreement.ts';
 import { asyncInference } from './async/async.ts';
 import { batching } from './batching/batching.ts';
@@ -26,31 +26,15 @@ import { transform } from './transform/transform.ts';
 import { watchingAlone } from './watching/alone.ts';
 import { watching } from './watching/watching.ts';
 
-const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
-       npm run bench -- grpc [--seconds 5] [--dry]
-       npm run bench -- gateways [--rounds 3] [--seconds 4] [--dry]
-       npm run bench -- batching [--requests 4000000] [--dry]
-       npm run bench -- serverless [--seconds 120] [--dry]
-       npm run bench -- serverless-loads [--seconds 60] [--dry]
-       npm run bench -- from-zero [--dry]
-       npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
-       npm run bench -- scaling-speed [--dry]
-       npm run bench -- selection [--only floors,choosing,drift,fleets,held-back,alone,live] [--seconds 600 --scale 100 (of live)] [--dry]
-       npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
-       npm run bench -- async [--dry]
-       npm run bench -- training [--only start,whole,many,serving,spot,output,list] [--seconds 30] [--dry]
-       npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
-       npm run bench -- onnx-backend [--only test_cast (cases that begin so)] [--dry]
-       npm run bench -- python [--rounds 3] [--seconds 3] [--only forest,logistic,cold,promise] [--add] [--dry]
-       npm run bench -- peers [--rounds 3] [--seconds 3] [--only Triton,FastAPI,LitServe,MLServer,BentoML,mosec] [--triton PATH] [--add] [--dry]
-       npm run bench -- company [--dry]
-       npm run bench -- metrics [--hours 24] [--dry]
-       npm run bench -- console [--dry]
-       npm run bench -- console-calls [--dry]
-       npm run bench -- watching [--runs 3 (of two starts each)] [--seconds 20] [--dry]
-       npm run bench -- watching-alone`;
-
-async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
+async function overhead({
+  runs,
+  seconds,
+  dry: isDry,
+}: {
+  readonly runs: number;
+  readonly seconds: number;
+  readonly dry: boolean;
+}): Promise<void> {
   const measured: Figures[] = [];
   for (let i = 1; i <= runs; i++) {
     const say = (text: string): void => console.error(`run ${i} of ${runs}: ${text}`);
@@ -61,71 +45,74 @@ async function overhead(runs: number, seconds: number, isDry: boolean): Promise<
   if (!isDry) write(results);
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    runs: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string' },
-    scale: { type: 'string' },
-    requests: { type: 'string', default: '4000000' },
-    hours: { type: 'string', default: '24' },
-    only: { type: 'string', default: '' },
-    triton: { type: 'string', default: '' },
-    add: { type: 'boolean', default: false },
-    dry: { type: 'boolean', default: false },
-  },
-});
-if (positionals.join() === 'overhead') {
-  await overhead(Number(values.runs), Number(values.seconds ?? 4), values.dry);
-} else if (positionals.join() === 'grpc') {
-  await grpc({ seconds: Number(values.seconds ?? 5), isDry: values.dry });
-} else if (positionals.join() === 'gateways') {
-  await gatewaysBench({ rounds: Number(values.rounds), seconds: Number(values.seconds ?? 4), isDry: values.dry });
-} else if (positionals.join() === 'batching') {
-  await batching({ requests: Number(values.requests), isDry: values.dry });
-} else if (positionals.join() === 'peers') {
-  const { only, triton, add: isAdded, dry: isDry } = values;
-  await peersBench({ rounds: Number(values.rounds), seconds: Number(values.seconds ?? 3), only, triton, isAdded, isDry });
-} else if (positionals.join() === 'from-zero') {
-  await fromZero({ isDry: values.dry });
-} else if (positionals.join() === 'serverless') {
-  await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
-} else if (positionals.join() === 'serverless-loads') {
-  await serverlessLoads({ seconds: Number(values.seconds ?? 60), isDry: values.dry });
-} else if (positionals.join() === 'async') {
-  await asyncInference({ isDry: values.dry });
-} else if (positionals.join() === 'training') {
-  await trainingBench({ only: values.only, seconds: Number(values.seconds ?? 30), isDry: values.dry });
-} else if (positionals.join() === 'transform') {
-  await transform({ runs: Number(values.runs), only: values.only, isDry: values.dry });
-} else if (positionals.join() === 'selection') {
-  const numberOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
-  await selection({ only: values.only, isDry: values.dry, seconds: numberOf(values.seconds), scale: numberOf(values.scale) });
-} else if (positionals.join() === 'agreement') {
-  await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
-} else if (positionals.join() === 'onnx-backend') {
-  await onnxBackend({ only: values.only, isDry: values.dry });
-} else if (positionals.join() === 'python') {
-  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds ?? 3)];
-  await python({ rounds, seconds, only: values.only, isAdded: values.add, isDry: values.dry });
-} else if (positionals.join() === 'company') {
-  companyStudy({ isDry: values.dry });
-} else if (positionals.join() === 'metrics') {
-  await metrics({ hours: Number(values.hours), isDry: values.dry });
-} else if (positionals.join() === 'watching') {
-  await watching({ starts: Number(values.runs) * 2, seconds: Number(values.seconds ?? 20), isDry: values.dry });
-} else if (positionals.join() === 'watching-alone') {
-  await watchingAlone();
-} else if (positionals.join() === 'scaling-speed') {
-  await scalingSpeed({ isDry: values.dry });
-} else if (positionals.join() === 'console') {
-  await consoleBench({ isDry: values.dry });
-} else if (positionals.join() === 'console-calls') {
-  await consoleCalls({ isDry: values.dry });
-} else if (positionals.join() === 'scaling') {
-  await scaling({ only: values.only, isDry: values.dry });
-} else {
-  console.error(usage);
-  process.exitCode = 2;
+interface Benchmark {
+  readonly usage: string;
+  readonly run: (args: readonly string[]) => Promise<void> | void;
 }
+
+/** With `--dry`, results are printed and not written. */
+function benchmark<const F extends Flags>(
+  name: string,
+  flags: F,
+  run: (values: Values<F & { readonly dry: false }>) => Promise<void> | void,
+): [string, Benchmark] {
+  const line = { command: `npm run bench -- ${name}`, flags: { ...flags, dry: false } as const };
+  return [name, { usage: usageOf(line), run: (args) => run(readCommandLine(line, args).values) }];
+}
+
+const benchmarks = new Map<string, Benchmark>([
+  benchmark('overhead', { runs: 3, seconds: 4 }, overhead),
+  benchmark('grpc', { seconds: 5 }, ({ seconds, dry: isDry }) => grpc({ seconds, isDry })),
+  benchmark('gateways', { rounds: 3, seconds: 4 }, ({ rounds, seconds, dry: isDry }) => gatewaysBench({ rounds, seconds, isDry })),
+  benchmark('batching', { requests: 4_000_000 }, ({ requests, dry: isDry }) => batching({ requests, isDry })),
+  benchmark('serverless', { seconds: 120 }, ({ seconds, dry: isDry }) => serverless({ seconds, isDry })),
+  benchmark('serverless-loads', { seconds: 60 }, ({ seconds, dry: isDry }) => serverlessLoads({ seconds, isDry })),
+  benchmark('from-zero', {}, ({ dry: isDry }) => fromZero({ isDry })),
+  benchmark('scaling', { only: { example: 'NASA (retains the other results)' } }, ({ only, dry: isDry }) => scaling({ only, isDry })),
+  benchmark('scaling-speed', {}, ({ dry: isDry }) => scalingSpeed({ isDry })),
+  benchmark(
+    'selection',
+    { only: { example: 'floors,choosing,drift,fleets,held-back,alone,live' }, seconds: 600, scale: 100 },
+    ({ only, seconds, scale, dry: isDry }) => selection({ only, seconds, scale, isDry }),
+  ),
+  benchmark('agreement', { runs: 3, only: { example: 'process' }, add: false }, ({ runs, only, add: isAdded, dry: isDry }) =>
+    agreement({ runs, only, isAdded, isDry }),
+  ),
+  benchmark('async', {}, ({ dry: isDry }) => asyncInference({ isDry })),
+  benchmark('training', { only: { example: 'start,whole,many,serving,spot,output,list' }, seconds: 30 }, ({ only, seconds, dry: isDry }) =>
+    trainingBench({ only, seconds, isDry }),
+  ),
+  benchmark('transform', { runs: 3, only: { example: 'digits-mlp' } }, ({ runs, only, dry: isDry }) => transform({ runs, only, isDry })),
+  benchmark('onnx-backend', { only: { example: 'test_cast (cases that begin so)' } }, ({ only, dry: isDry }) =>
+    onnxBackend({ only, isDry }),
+  ),
+  benchmark(
+    'python',
+    { rounds: 3, seconds: 3, only: { example: 'forest,logistic,cold,promise' }, add: false },
+    ({ rounds, seconds, only, add: isAdded, dry: isDry }) => python({ rounds, seconds, only, isAdded, isDry }),
+  ),
+  benchmark(
+    'peers',
+    {
+      rounds: 3,
+      seconds: 3,
+      only: { example: 'Triton,FastAPI,LitServe,MLServer,BentoML,mosec' },
+      triton: { example: 'PATH' },
+      add: false,
+    },
+    ({ rounds, seconds, only, triton, add: isAdded, dry: isDry }) => peersBench({ rounds, seconds, only, triton, isAdded, isDry }),
+  ),
+  benchmark('company', {}, ({ dry: isDry }) => companyStudy({ isDry })),
+  benchmark('metrics', { hours: 24 }, ({ hours, dry: isDry }) => metrics({ hours, isDry })),
+  benchmark('console', {}, ({ dry: isDry }) => consoleBench({ isDry })),
+  benchmark('console-calls', {}, ({ dry: isDry }) => consoleCalls({ isDry })),
+  // Each run starts twice.
+  benchmark('watching', { runs: 3, seconds: 20 }, ({ runs, seconds, dry: isDry }) => watching({ starts: runs * 2, seconds, isDry })),
+  benchmark('watching-alone', {}, () => watchingAlone()),
+]);
+
+const [name = '', ...args] = process.argv.slice(2);
+const chosen = benchmarks.get(name);
+if (chosen !== undefined) await chosen.run(args);
+else if (['', '--help', '-h'].includes(name)) console.log([...benchmarks.values()].map(({ usage }) => usage).join('\n'));
+else endWithProblem(`expected a benchmark, one of ${[...benchmarks.keys()].join(', ')}, got '${name}'`);

@@ -3,7 +3,7 @@
  * than 5 % in the second half: caches fill up at the beginning, but a leak continues.
  */
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readCommandLine } from '../test/command-line.ts';
 import { runLoad } from './load/load.ts';
 import { jsonRequests } from './overhead/requests.ts';
 import { Platform } from './servers/platform.ts';
@@ -12,8 +12,8 @@ import { rssMiBOf } from './servers/process-tree.ts';
 const roundMs = 20_000;
 const growthMax = 1.05;
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' } } });
-const rounds = Math.ceil((Number(values.minutes) * 60_000) / roundMs);
+const { values } = readCommandLine({ command: 'npm run soak --', flags: { minutes: 5 } });
+const rounds = Math.ceil((values.minutes * 60_000) / roundMs);
 
 const platform = new Platform();
 try {

@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { endWithProblem, readCommandLine, usageOf } from './command-line.ts';
 
 interface Ended {
   readonly name: string;
@@ -24,8 +25,9 @@ function check(name: string): Promise<Ended> {
   });
 }
 
-const names = process.argv.slice(2);
-if (names.length === 0) throw new Error('no checks were named: expected names of scripts in package.json. Run npm test');
+const line = { command: 'node test/checks.ts', flags: {}, names: ['typecheck', 'lint', 'format:check', 'unused'] };
+const { names } = readCommandLine(line);
+if (names.length === 0) endWithProblem(`expected ${usageOf(line)}, got no names`);
 const ended = await Promise.all(names.map(check));
 for (const { name, code, output, seconds } of ended) {
   process.stdout.write(`${code === 0 ? '✔' : '✖'} ${name} (${seconds.toFixed(1)} s)\n${code === 0 ? '' : output}`);

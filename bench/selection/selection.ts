@@ -17,16 +17,14 @@ const sizes = [500, 2000];
 /** The first is that of the tests. */
 const splitSeeds = [1, 101, 201];
 const parts = ['floors', 'choosing', 'drift', 'fleets', 'held-back', 'alone', 'live'];
-const liveSeconds = 600;
-const liveScale = 100;
 
 interface SelectionOptions {
   readonly only: string;
   readonly isDry: boolean;
-  /** Of the live load; null: ten minutes. */
-  readonly seconds: number | null;
-  /** Times as many requests as recorded; null: a hundred. Fewer for a slow machine. */
-  readonly scale: number | null;
+  /** Of the live load. */
+  readonly seconds: number;
+  /** Times as many requests as recorded. Fewer for a slow machine. */
+  readonly scale: number;
 }
 
 /** `only` selects parts, comma-separated; stored results of the others are retained. */
@@ -44,9 +42,7 @@ export async function selection({ only, isDry, seconds, scale }: SelectionOption
     : { rows: stored?.fleets ?? [], missing: stored?.missing ?? [] };
   const heldBack = isPart('held-back') ? await runHeldBack() : { rows: stored?.heldBack ?? [], missing: [] };
   const alone = isPart('alone') ? await measureAlone() : (stored?.alone ?? null);
-  const live = isPart('live')
-    ? await compareLive({ seconds: seconds ?? liveSeconds, scale: scale ?? liveScale }, (text) => console.error(text))
-    : (stored?.live ?? null);
+  const live = isPart('live') ? await compareLive({ seconds, scale }, (text) => console.error(text)) : (stored?.live ?? null);
   const results: SelectionResults = {
     at: new Date().toISOString(),
     commit: commit(),

@@ -1,11 +1,11 @@
-/** `npm run soak:bodies [-- ROUNDS]`: sends the bodies of `hostile-bodies.ts` repeatedly and checks for leaks. Needs a quiet machine. */
+/** `npm run soak:bodies [-- --rounds 3]`: sends the bodies of `hostile-bodies.ts` repeatedly and checks for leaks. Needs a quiet machine. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { HealthProbe } from './health-probe.ts';
 import { hostileBodies, makeBodies, type Outcome, rssMiB, sendAll, startTarget } from './hostile-bodies.ts';
 import type { Server } from './server.ts';
 
-const rounds = Number(process.argv.at(-1)) || 3;
+const rounds = Number(process.env['PENSTOCK_ROUNDS'] ?? 3);
 const probeP99MsMax = 50;
 /** From the last byte. */
 const refusalMsMax = 1000;

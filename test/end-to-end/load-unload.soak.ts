@@ -1,5 +1,5 @@
 /**
- * `npm run soak:load-unload [-- CYCLES]`: loads and unloads models, several at once, and bounds what a server keeps of it: memory, open
+ * `npm run soak:load-unload [-- --cycles 2000]`: loads and unloads models, several at once, and bounds what a server keeps of it: memory, open
  * files, threads and processes. `load-unload.long.test.ts` counts objects.
  */
 import assert from 'node:assert/strict';
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { rssMiB } from './hostile-bodies.ts';
 import { Server } from './server.ts';
 
-const cycles = Number(process.argv.at(-1)) || 2000;
+const cycles = Number(process.env['PENSTOCK_CYCLES'] ?? 2000);
 /** Parts of all cycles after which is counted. Until the first, caches fill, code is compiled and the heap gets its size. */
 const parts = [0.05, 0.25, 0.5, 1];
 const models = 4;
