@@ -65,18 +65,20 @@ export class TrainingFixture {
   /** Tests replace its functions. */
   readonly environments: Pick<PythonEnvironments, 'expectNamed' | 'resolve'>;
   readonly access: Access;
+  readonly threads: ThreadPool;
   readonly #closers: Closers;
 
   private constructor(
     parts: Pick<
       TrainingFixture,
-      'training' | 'tuning' | 'access' | 'control' | 'buckets' | 'provider' | 'ledger' | 'costs' | 'environments'
+      'training' | 'tuning' | 'access' | 'threads' | 'control' | 'buckets' | 'provider' | 'ledger' | 'costs' | 'environments'
     >,
     closers: Closers,
   ) {
     this.training = parts.training;
     this.tuning = parts.tuning;
     this.access = parts.access;
+    this.threads = parts.threads;
     this.control = parts.control;
     this.buckets = parts.buckets;
     this.provider = parts.provider;
@@ -158,7 +160,7 @@ export class TrainingFixture {
       closers,
     );
     tuning.serve();
-    return new TrainingFixture({ training, tuning, access, control, buckets, provider, ledger, costs, environments }, closers);
+    return new TrainingFixture({ training, tuning, access, threads, control, buckets, provider, ledger, costs, environments }, closers);
   }
 
   get directory(): string {

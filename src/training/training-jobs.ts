@@ -8,7 +8,6 @@ import { nameKey } from '../names.ts';
 import type { Audit, AuditAction, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
-import type { Threads } from '../threads/index.ts';
 import { removeLeftovers } from './attempts/leftover-folders.ts';
 import { checkMetricsTask } from './attempts/match-metrics.ts';
 import { thinned } from './attempts/output-metrics.ts';
@@ -36,7 +35,6 @@ import {
 export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> {
   readonly audit: Pick<Audit, 'record'>;
   readonly events: Pick<Events, 'publish'>;
-  readonly threads: Threads;
   readonly logGroups: LogGroups;
   readonly series: MetricStore;
   readonly files: Registry['files'];

@@ -6,7 +6,7 @@ import { TrainingFixture } from '../../../test/training-fixture.ts';
 import { PlatformError } from '../../errors.ts';
 import { type ChannelSource, channelDefaults } from '../spec.ts';
 import { withSameData } from './captured-data.ts';
-import { dataSha256 } from './channels.ts';
+import { DataHash } from './data-hash.ts';
 
 describe('a channel of captured calls', { timeout: 60_000 }, () => {
   let fixture: TrainingFixture;
@@ -37,7 +37,9 @@ describe('a channel of captured calls', { timeout: 60_000 }, () => {
     const text = 'x,label\n0,1\n1,1\n';
     assert.deepEqual(await fixture.archive('out/first/output/model.tar.gz'), { 'rows.csv': text });
     const key = 'out/first/input/recent/rows.csv';
-    const sha256 = dataSha256([`${key}\0${createHash('sha256').update(text).digest('hex')}\n`]);
+    const hash = new DataHash(1);
+    hash.add(key, createHash('sha256').update(text).digest('hex'));
+    const sha256 = await hash.sha256(fixture.threads);
     assert.deepEqual(job.data, { recent: { uri: `s3://team/${key}`, sha256, objects: 1, bytes: text.length } });
 
     const again = await fixture.runSpec({ ...withSameData(job), name: 'again' });

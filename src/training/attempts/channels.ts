@@ -9,10 +9,11 @@ import { createGunzip } from 'node:zlib';
 import { readS3Manifest } from '../../codecs/index.ts';
 import { messageOf } from '../../errors.ts';
 import { type Random, SeededRandom } from '../../random.ts';
-import { Slices } from '../../threads/index.ts';
+import { Slices, type Threads } from '../../threads/index.ts';
 import { isRelativePath, type TrainingChannel } from '../spec.ts';
 import type { ChannelFacts } from '../training-job.ts';
 import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
+import { DataHash } from './data-hash.ts';
 import { downloadFailure } from './failure-reason.ts';
 
 /** The input of a job is at fault; the message is its `FailureReason`. */
@@ -30,6 +31,12 @@ export interface PlacedObject {
   readonly path: string;
 }
 
+/** What downloading a channel needs. */
+export interface ChannelDeps {
+  readonly buckets: TrainingBuckets;
+  readonly threads: Threads;
+}
+
 const objectsMax = 200_000;
 const manifestBytesMax = 16 * 2 ** 20;
 const manifestNamesMax = 200_000;
@@ -41,31 +48,26 @@ const freeStepBytes = 16 * 2 ** 20;
  * the reason of the signal.
  */
 export async function downloadChannel(
-  buckets: TrainingBuckets,
+  { buckets, threads }: ChannelDeps,
   channel: TrainingChannel,
   { folder, roomBytes, ...options }: Omit<DownloadOptions, 'target' | 'isGzip'> & { readonly folder: string },
 ): Promise<ChannelFacts> {
   const placed = await placedObjects(buckets, channel);
-  const lines: string[] = [];
+  const hash = new DataHash(placed.length);
   let bytes = 0;
   for (const object of placed) {
     options.signal.throwIfAborted();
     const target = join(folder, object.path);
     const stored = await downloadObject(buckets, object, { ...options, target, isGzip: channel.isGzip, roomBytes: roomBytes - bytes });
     bytes += stored.bytes;
-    lines.push(`${object.key}\0${stored.sha256}\n`);
+    hash.add(object.key, stored.sha256);
   }
-  return { uri: uriOf(channel), sha256: dataSha256(lines), objects: placed.length, bytes };
+  return { uri: uriOf(channel), sha256: await hash.sha256(threads), objects: placed.length, bytes };
 }
 
 /** `s3://team/rows/` or `captured:digits`. */
 export function uriOf({ source }: Pick<TrainingChannel, 'source'>): string {
   return source.kind === 's3' ? s3Uri(source.bucket, source.prefix) : `captured:${source.endpoint}`;
-}
-
-/** Identifies the data of a channel, whatever the order of its objects. */
-export function dataSha256(lines: readonly string[]): string {
-  return createHash('sha256').update(lines.toSorted().join('')).digest('hex');
 }
 
 /** The objects of a channel and their paths, in order. Throws `DownloadFailed`. */

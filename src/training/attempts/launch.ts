@@ -7,12 +7,12 @@ import type { StoredTraining } from '../rows.ts';
 import { mlFolder, type TrainingSpec } from '../spec.ts';
 import type { ChannelFacts } from '../training-job.ts';
 import { type CapturedDataDeps, channelObjects, type SnapshotJob } from './captured-data.ts';
-import { downloadChannel, downloadFile } from './channels.ts';
+import { type ChannelDeps, downloadChannel, downloadFile } from './channels.ts';
 import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
 import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables, processingFiles } from './contract.ts';
 
 /** What preparing an attempt needs. */
-export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
+export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps, ChannelDeps {
   /** The file of a stored source archive. */
   readonly sourcePath: (sha256: string) => Promise<string>;
   /** Free space on the disk of a folder beyond what the server needs. */
@@ -53,7 +53,7 @@ export async function downloadInputs(deps: LaunchDeps, job: SnapshotJob, folder:
     const target = join(ml, channel.path?.slice(mlFolder.length + 1) ?? join('input/data', channel.name));
     await mkdir(target, { recursive: true });
     const objects = await channelObjects(deps, job, channel, signal);
-    const facts = await downloadChannel(deps.buckets, objects, { ...options, folder: target, roomBytes });
+    const facts = await downloadChannel(deps, objects, { ...options, folder: target, roomBytes });
     roomBytes -= facts.bytes;
     data[channel.name] = facts;
   }
