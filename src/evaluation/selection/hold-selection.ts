@@ -92,7 +92,8 @@ export function heldLadder(ladder: SelectedLadder, held: SelectionHold, plans: L
   const selection = { ...ladder.selection, held };
   // Without credit, no plan below the floor answers. The workers stay.
   if (held.cause !== 'accuracy') return { ...ladder, creditRowsMax: 0, selection };
-  const best = bestLabelled(ladder.rungs, plans);
+  // Any client that invokes the endpoint may post labels: they must not choose a plan below the floor for all.
+  const best = bestLabelled(ladder.rungs.slice(ladder.floorRung), plans);
   const models = best.second === null ? [best.first] : [best.first, best.second];
   const { challenger: _challenger, ...others } = ladder;
   return { ...others, models, rungs: [best], floorRung: 0, creditRowsMax: 0, selection };

@@ -186,6 +186,18 @@ test('labels choose the loaded plan that they show to be best, also one that onl
   assert.equal(watch.accuracy('digits')?.isDrifted, true);
 });
 
+test('labels choose no plan below the floor, however right they call it', async (t) => {
+  const { state, watch } = await fixture(t);
+  state.labelled = { rows: 600, hits: 300 };
+  state.plans = new Map([
+    ['a/1', { rows: 300, hits: 300 }],
+    ['a/1>b/1', { rows: 200, hits: 0 }],
+    ['b/1', { rows: 100, hits: 0 }],
+  ]);
+  await watch.look();
+  assert.deepEqual([state.ladder.rungs.map(({ name }) => name), state.ladder.selection.held?.cause], [['b/1'], 'accuracy']);
+});
+
 test('a hold ends by 300 labels of a deployer that show the floor to be kept, not by those of others', async (t) => {
   const { state, watch } = await fixture(t);
   state.drift = true;
