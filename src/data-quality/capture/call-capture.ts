@@ -8,6 +8,7 @@ import type { Tensor } from '../../tensor.ts';
 import type { DriftMonitor } from '../drift/drift-monitor.ts';
 import { type FeatureRows, featureRows, type Predictions, predictionsOf } from '../drift/features.ts';
 import type { GroundTruth } from '../labels/ground-truth.ts';
+import { inferenceIdLengthMax } from '../labels/read-labels.ts';
 import type { CaptureConfig } from './capture-config.ts';
 import type { CaptureFiles } from './capture-files.ts';
 import type { WireBody } from './capture-line.ts';
@@ -39,7 +40,6 @@ export interface CapturedExchange {
   failed(input: WireBody): void;
 }
 
-const inferenceIdLengthMax = 256;
 const copiedBytesMax = 64 * 1024;
 const noFeatures: FeatureRows = { key: '', names: [], row: () => [] };
 

@@ -8,7 +8,7 @@ import { VirtualClock } from '../../clock.ts';
 import type { OpenDatabase } from '../../storage/index.ts';
 import { GroundTruth, type PredictionsDropped } from './ground-truth.ts';
 import type { StoredPrediction } from './prediction-rows.ts';
-import { readLabels } from './read-labels.ts';
+import { inferenceIdLengthMax, readLabels } from './read-labels.ts';
 import { scoreOf } from './score.ts';
 
 async function fixture(t: TestContext, open: () => Promise<OpenDatabase>, failures?: unknown[]) {
@@ -282,6 +282,21 @@ for (const [what, text] of [
 ] as const) {
   test(`rejects a line of ${what}`, () => assert.throws(() => readLabels(text, 10), { code: 'invalid_request' }));
 }
+
+test('rejects a label that is longer than the name of a class, which would be stored for 90 days', () => {
+  const line = (label: unknown): string => JSON.stringify({ inference_id: 'a', label });
+  assert.equal(readLabels(line('x'.repeat(256)), 10).length, 1);
+  for (const label of ['x'.repeat(257), [1, 'x'.repeat(15 * 2 ** 20)]])
+    assert.throws(() => readLabels(`\n${line(1)}\n${line(label)}`, 10), {
+      code: 'invalid_request',
+      message: /^line 2: expected labels of at most 256 characters, got one of/,
+    });
+});
+
+test('cuts long ids as captures do, so that labels match', () => {
+  const [label] = readLabels(JSON.stringify({ inference_id: 'i'.repeat(300), label: 1 }), 10);
+  assert.equal(label?.inferenceId, 'i'.repeat(inferenceIdLengthMax));
+});
 
 test('stops at more empty lines than lines are allowed', () => {
   assert.throws(() => readLabels(`${'\n'.repeat(30)}{"inference_id":"a","label":1}`, 10), { message: /at most 11 empty lines/ });

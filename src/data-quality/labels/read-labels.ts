@@ -11,6 +11,10 @@ export interface LabelInput {
 }
 
 const namedMax = 20;
+/** Longer ids are cut when a call is captured. */
+export const inferenceIdLengthMax = 256;
+/** As the classes of evaluation sets. Labels are stored for 90 days. */
+const labelLengthMax = 256;
 /** As many as the rows of a call. */
 const labelsMax = 65_536;
 const lineLimits: JsonLimits = { depthMax: 16, valuesMax: 2 * labelsMax, nodesMax: 2 * labelsMax };
@@ -58,7 +62,14 @@ function labelOf(line: string, number: number): LabelInput {
       `line ${number}: expected {"inference_id": "...", "label": a number, a text, or a list with one per row}, got ${line.slice(0, 80)}`,
     );
   }
-  return { inferenceId: id, labels };
+  const long = labels.find((each) => typeof each === 'string' && each.length > labelLengthMax) as string | undefined;
+  if (long !== undefined) {
+    throw new PlatformError(
+      'invalid_request',
+      `line ${number}: expected labels of at most ${labelLengthMax} characters, got one of ${long.length}: ${long.slice(0, 40)}…`,
+    );
+  }
+  return { inferenceId: id.slice(0, inferenceIdLengthMax), labels };
 }
 
 function parsed(line: string): { readonly inference_id?: unknown; readonly label?: unknown } | null {
