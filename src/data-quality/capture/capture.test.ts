@@ -5,6 +5,7 @@ import { VirtualClock } from '../../clock.ts';
 import { type CaptureConfig, captureDefault, checkCapture } from './capture-config.ts';
 import { CaptureFiles } from './capture-files.ts';
 import { type CapturedCall, captureFileName, captureFolder, captureLine, redactCsv, redacted, redactJson } from './capture-line.ts';
+import { capturedInput } from './captured-input.ts';
 import { readCaptured } from './read-captured.ts';
 
 const atMs = Date.UTC(2026, 10, 24, 7, 5, 9, 42);
@@ -247,4 +248,41 @@ describe('captured calls', () => {
     assert.deepEqual(await read(atMs + 58 * 60_000, atMs + 62 * 60_000 - 42), [58, 59, 60, 61]);
     assert.equal((await read(0, atMs + 1e9)).length, 180);
   });
+
+  test('are read back up to a number of bytes, from all files alike', async () => {
+    const body = Buffer.alloc(2 ** 20, '1,');
+    const line = captureLine(call({ input: { contentType: 'text/csv', body }, output: null }));
+    const file = Buffer.from(line.repeat(12));
+    const readFrom = async (files: number): Promise<number[]> => {
+      const keys = Array.from({ length: files }, (_, at) => `e/v/2026/11/24/07/${String(at).padStart(4, '0')}.jsonl`);
+      const taken = new Array<number>(files).fill(0);
+      let current = -1;
+      const reader = {
+        list: async (_bucket: string, _prefix: string, after: string | null) => (after === null ? keys : []),
+        read: async () => {
+          current++;
+          return file;
+        },
+      };
+      for await (const input of readCaptured(reader, { bucket: 'b', prefix: '', endpoint: 'e', fromMs: 0, toMs: atMs + 1e9 })) {
+        assert.equal(input.body.length, body.length);
+        taken[current] = (taken[current] ?? 0) + 1;
+      }
+      return taken;
+    };
+    assert.deepEqual(await readFrom(4), [8, 8, 8, 8]);
+    assert.deepEqual(await readFrom(40), [...new Array<number>(32).fill(1), ...new Array<number>(8).fill(0)]);
+  });
+});
+
+test('lines that no capture wrote are skipped: of many values, deep or too long', () => {
+  const withMore = (more: string): string => captureLine(call()).replace('{"captureData"', `{"more":${more},"captureData"`);
+  assert.equal(capturedInput(withMore('[1,2]'), 'v')?.inferenceId, 'mine');
+  for (const more of [
+    `[${'[],'.repeat(50_000)}1]`,
+    `[${'1,'.repeat(50_000)}1]`,
+    `${'['.repeat(100)}${']'.repeat(100)}`,
+    JSON.stringify('x'.repeat(25 * 2 ** 20)),
+  ])
+    assert.equal(capturedInput(withMore(more), 'v'), null);
 });

@@ -1,4 +1,5 @@
 /** The input in a line of a capture file. Pure. */
+import { type JsonLimits, parseJsonWithin } from '../../codecs/index.ts';
 
 /** The input of a captured call, to be sent again. */
 export interface CapturedInput {
@@ -18,12 +19,16 @@ interface Line {
   readonly eventMetadata?: { readonly inferenceTime?: unknown; readonly inferenceId?: unknown; readonly eventId?: unknown };
 }
 
-/** Null for a line without an input, and for one that is malformed. */
+/** Two bodies of at most 4 MiB, in base 64 or with escaped characters. Clients may write objects among the files. */
+const lineLengthMax = 24 * 2 ** 20;
+const lineLimits: JsonLimits = { depthMax: 16, valuesMax: 200, nodesMax: 200 };
+
+/** Null for a line without an input, and for one that is malformed or longer than those of captures. */
 export function capturedInput(line: string, variant: string): CapturedInput | null {
-  if (line.trim() === '') return null;
+  if (line.length > lineLengthMax || line.trim() === '') return null;
   let parsed: Line;
   try {
-    parsed = JSON.parse(line) as Line;
+    parsed = parseJsonWithin(line, lineLimits) as Line;
   } catch {
     return null;
   }

@@ -23,10 +23,12 @@ const hourMs = 3_600_000;
 /** Enough for any baseline. */
 const callsMax = 10_000;
 const filesMax = 10_000;
+/** Bodies of this size hold at most 32 Mi values. A call has up to 4 MiB, so a number of calls does not bound them. */
+const bytesMax = 32 * 2 ** 20;
 /** Parsing this many bytes takes a few milliseconds. */
 const bytesPerSlice = 2 ** 20;
 
-/** Yields at most 10,000 calls, the first ones of each file. Redacted or malformed lines are skipped. */
+/** Yields at most 10,000 calls, of 32 MiB together, the first ones of each file. Redacted or malformed lines are skipped. */
 export async function* readCaptured(reader: CaptureReader, span: CapturedSpan): AsyncGenerator<CapturedInput> {
   const folder = [span.prefix, span.endpoint, ''].filter((part, i) => part !== '' || i === 2).join('/');
   const keys: string[] = [];
@@ -37,12 +39,13 @@ export async function* readCaptured(reader: CaptureReader, span: CapturedSpan): 
     after = page.at(-1) as string;
   }
   const callsPerFile = Math.max(20, Math.ceil(callsMax / Math.max(keys.length, 1)));
+  const bytesPerFile = bytesMax / Math.max(keys.length, 1);
   const slices = new Slices(bytesPerSlice);
-  let calls = 0;
+  let [calls, bytes] = [0, 0];
   for (const key of keys) {
     const [variant = ''] = key.slice(folder.length).split('/');
     const file = (await reader.read(span.bucket, key)) ?? Buffer.alloc(0);
-    let taken = 0;
+    let [taken, takenBytes] = [0, 0];
     for (let start = 0; start < file.length; ) {
       const found = file.indexOf(0x0a, start);
       const end = found === -1 ? file.length : found;
@@ -53,10 +56,12 @@ export async function* readCaptured(reader: CaptureReader, span: CapturedSpan): 
       // Times in the files are whole seconds.
       if (input === null || input.atMs < span.fromMs - 999 || input.atMs >= span.toMs) continue;
       yield input;
-      if (++taken >= callsPerFile) break;
+      takenBytes += input.body.length;
+      if (++taken >= callsPerFile || takenBytes >= bytesPerFile) break;
     }
     calls += taken;
-    if (calls >= callsMax) return;
+    bytes += takenBytes;
+    if (calls >= callsMax || bytes >= bytesMax) return;
   }
 }
 
