@@ -154,6 +154,32 @@ for (const [dialect, open] of [
       assert.equal(measured.length, 250); // corrections are not measured twice
     });
 
+    test('of many rows are joined in parts, and give the quality that is read once until labels or predictions change', async (t) => {
+      const { db, clock, truth, await_, predicted } = await fixture(t, open);
+      for (let i = 0; i < 12; i++) predicted({ inferenceId: `i${i}`, values: Array.from({ length: 1000 }, (_, row) => row % 10) });
+      await await_(truth.flush());
+      const after = t.mock.method(clock, 'after');
+      const labels = Array.from({ length: 1000 }, (_, row) => row % 5);
+      const { matched } = await await_(
+        truth.label(
+          'e',
+          [...Array(12).keys()].map((i) => ({ inferenceId: `i${i}`, labels })),
+        ),
+      );
+      assert.equal(matched, 12);
+      // Four parts of at most 5,000 labels, and a pause after each.
+      assert.equal(after.mock.calls.filter(({ arguments: [ms] }) => ms === 0).length, 3);
+      const first = await truth.quality('e');
+      assert.deepEqual([first.labelledRows, first.accuracy], [12_000, 0.5]);
+      await db.deleteFrom('observed_predictions').where('inference_id', '=', 'i0').execute();
+      assert.equal((await truth.quality('E')).calls, 12, 'nothing of its own changed');
+      await await_(truth.label('e', [{ inferenceId: 'i1', labels }]));
+      assert.equal((await truth.quality('e')).calls, 11);
+      predicted({ inferenceId: 'new' });
+      await await_(truth.flush());
+      assert.equal((await truth.quality('e')).calls, 12);
+    });
+
     test('are stored by inference id, the last ones posted, for 90 days and longer than the predictions', async (t) => {
       const { db, clock, truth, await_, predicted } = await fixture(t, open);
       const calledAtMs = clock.wallMs();

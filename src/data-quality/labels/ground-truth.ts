@@ -58,8 +58,10 @@ const everyMs = 10_000;
 const waitingMax = 5000;
 /** Calls with more rows are bulk calls, whose rows are not labelled individually. */
 const rowsMax = 1000;
-/** Rows written before yielding to the event loop. */
+/** Calls written before yielding to the event loop. */
 const insertedAtOnce = 100;
+/** Labels joined before yielding: each is compared, and measured. */
+const labelsAtOnce = 5000;
 const clearEveryMs = 600_000;
 
 /** Predictions are gathered in memory and written together; a kill loses those of the last moments. */
@@ -70,6 +72,7 @@ export class GroundTruth {
   #shadows: ShadowPrediction[] = [];
   /** By endpoint and limit. */
   readonly #dropped = new Map<string, PredictionsDropped>();
+  readonly #qualities = new Map<string, { readonly quality: Promise<LiveQuality>; readonly atMs: number }>();
   #clearedAtMs = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #cancelTimer: (() => void) | null = null;
@@ -127,8 +130,8 @@ export class GroundTruth {
     let matched = 0;
     const unknown: string[] = [];
     const mismatched: string[] = [];
-    for (let from = 0; from < provided.length; from += insertedAtOnce) {
-      const part = new Map(provided.slice(from, from + insertedAtOnce).map((each) => [each.inferenceId, each.labels]));
+    for (const together of partsOf(provided)) {
+      const part = new Map(together.map((each) => [each.inferenceId, each.labels]));
       await inTransaction(this.#options.db, async (tx) => {
         const rows = await tx
           .selectFrom('observed_predictions')
@@ -173,6 +176,7 @@ export class GroundTruth {
         }
         await storeLabels(tx, endpoint, accepted);
       });
+      this.#qualities.delete(key);
       await this.#yield();
     }
     return { matched, unknown, mismatched };
@@ -183,9 +187,17 @@ export class GroundTruth {
     return readCallLabels(this.#options.db, endpoint, ids);
   }
 
-  /** Over all stored predictions. */
+  /** Over all stored predictions. Read once per change of them, because reading 100,000 calls holds the event loop. */
   quality(endpoint: string): Promise<LiveQuality> {
-    return readQuality(this.#options.db, endpoint);
+    const key = nameKey(endpoint);
+    const nowMs = this.#options.clock.nowMs();
+    const known = this.#qualities.get(key);
+    // The endpoint may have been deleted, and created again.
+    if (known !== undefined && nowMs - known.atMs < everyMs) return known.quality;
+    const quality = readQuality(this.#options.db, endpoint);
+    this.#qualities.set(key, { quality, atMs: nowMs });
+    quality.catch(() => this.#qualities.delete(key));
+    return quality;
   }
 
   /** Rows of a variant that were answered since a time and have labels of classes. */
@@ -249,6 +261,7 @@ export class GroundTruth {
       await addShadowPredictions(this.#options.db, shadows.slice(from, from + insertedAtOnce));
       await this.#yield();
     }
+    for (const { endpoint } of retained) this.#qualities.delete(nameKey(endpoint));
     const nowMs = this.#options.clock.wallMs();
     if (retained.length > 0 && nowMs - this.#clearedAtMs >= clearEveryMs) {
       this.#clearedAtMs = nowMs;
@@ -260,6 +273,20 @@ export class GroundTruth {
   #yield(): Promise<void> {
     return new Promise((resolve) => this.#options.clock.after(0, resolve));
   }
+}
+
+function* partsOf(provided: readonly LabelInput[]): Generator<readonly LabelInput[]> {
+  let part: LabelInput[] = [];
+  let labels = 0;
+  for (const each of provided) {
+    if (part.length === insertedAtOnce || (part.length > 0 && labels + each.labels.length > labelsAtOnce)) {
+      yield part;
+      [part, labels] = [[], 0];
+    }
+    part.push(each);
+    labels += each.labels.length;
+  }
+  if (part.length > 0) yield part;
 }
 
 function valuesIn(stored: string | null): StoredPrediction['values'] | null {

@@ -1,6 +1,7 @@
 /** Stores predictions until labels arrive: for a week, at most 100,000 calls per endpoint. */
 import { nameKey } from '../../names.ts';
 import type { Database } from '../../storage/index.ts';
+import { nextTurn } from '../../threads/index.ts';
 import type { Predictions } from '../drift/features.ts';
 
 /** The prediction of a call, to be compared with its labels later. */
@@ -59,6 +60,9 @@ export interface LiveQuality {
 
 const retentionMs = 7 * 86_400_000;
 const callsMax = 100_000;
+const readMax = 10_000;
+/** Calls parsed before yielding to the event loop: of at most 1,000 rows each. */
+export const readAtOnce = 100;
 
 /** Replaces predictions of the same id, including their labels. */
 export async function insertPredicted(db: Database, predicted: readonly StoredPrediction[]): Promise<void> {
@@ -256,13 +260,20 @@ export async function readPredicted(
   endpoint: string,
   { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
 ): Promise<(number | string)[]> {
-  const rows = await db
+  const within = db
     .selectFrom('observed_predictions')
     .select('predictions')
     .where('endpoint_key', '=', nameKey(endpoint))
     .where('at', '>=', fromMs)
     .where('at', '<', toMs)
-    .limit(10_000)
-    .execute();
-  return rows.flatMap(({ predictions }) => (JSON.parse(predictions) as Pick<StoredPrediction, 'values'>).values);
+    .orderBy('at')
+    .orderBy('inference_id');
+  const values: (number | string)[] = [];
+  for (let offset = 0; offset < readMax; offset += readAtOnce) {
+    const rows = await within.limit(readAtOnce).offset(offset).execute();
+    for (const { predictions } of rows) values.push(...(JSON.parse(predictions) as Pick<StoredPrediction, 'values'>).values);
+    if (rows.length < readAtOnce) break;
+    await nextTurn();
+  }
+  return values;
 }

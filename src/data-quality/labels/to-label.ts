@@ -1,7 +1,8 @@
 /** Which calls are worth a label: those on which two plans of a selection disagree, then those that were answered with the least certainty. */
 import { nameKey } from '../../names.ts';
 import type { Database } from '../../storage/index.ts';
-import type { StoredPrediction } from './prediction-rows.ts';
+import { nextTurn } from '../../threads/index.ts';
+import { readAtOnce, type StoredPrediction } from './prediction-rows.ts';
 
 /** A stored call with the answers that it got. */
 export interface CallToLabel {
@@ -21,7 +22,7 @@ export interface CallToLabel {
   readonly scoreMin: number | null;
 }
 
-/** Compared calls that are looked at, newest first: of at most 1,000 rows each. */
+/** Compared calls that are looked at, newest first. */
 const comparedMax = 1000;
 /** Limit of one list. */
 export const toLabelMax = 1000;
@@ -34,10 +35,15 @@ export async function readToLabel(db: Database, endpoint: string, limit: number)
     .where('endpoint_key', '=', nameKey(endpoint))
     .where('is_class', '=', 1)
     .where('labelled_at', 'is', null);
-  const compared = await unlabelled.where('shadow_predictions', 'is not', null).orderBy('at', 'desc').limit(comparedMax).execute();
-  const disagreed = compared
-    .map(callToLabel)
-    .filter(({ rows }) => rows.length > 0)
+  const compared = unlabelled.where('shadow_predictions', 'is not', null).orderBy('at', 'desc').orderBy('inference_id');
+  const differing: CallToLabel[] = [];
+  for (let offset = 0; offset < comparedMax; offset += readAtOnce) {
+    const page = await compared.limit(readAtOnce).offset(offset).execute();
+    differing.push(...page.map(callToLabel).filter(({ rows }) => rows.length > 0));
+    if (page.length < readAtOnce) break;
+    await nextTurn();
+  }
+  const disagreed = differing
     // Of as many rows, the newest first, as they are.
     .sort((a, b) => b.rows.length / b.values.length - a.rows.length / a.values.length)
     .slice(0, limit);
