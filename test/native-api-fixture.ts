@@ -263,9 +263,8 @@ const noCapture: Pick<ApiServices, 'calls' | 'targets' | 'drift' | 'truth' | 'ca
   drift: {
     setBaseline: () => assert.fail('no baseline is set here'),
     removeBaseline: async () => {},
-    values: () => new Map(),
-    view: () => ({ baseline: null, rowsSeen: 0, report: null, unknown: [] }),
-    poll: async () => {},
+    values: async () => new Map(),
+    view: async () => ({ baseline: null, rowsSeen: 0, report: null, unknown: [] }),
   },
   truth: {
     label: async () => ({ matched: 0, unknown: [], mismatched: [] }),

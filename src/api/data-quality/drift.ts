@@ -163,7 +163,7 @@ async function baselineRows(services: Services, endpoint: string, posted: Posted
   if (span?.sample !== undefined) return sampledRows(services, endpoint, span);
   if (span !== null) {
     if (span.from === undefined && span.to === undefined) {
-      return { rows: await baselinesOf(drift.values(endpoint)), source: 'rows of the last hour' };
+      return { rows: await baselinesOf(await drift.values(endpoint)), source: 'rows of the last hour' };
     }
     const toMs = span.to === undefined ? clock.wallMs() : Date.parse(span.to);
     const fromMs = span.from === undefined ? 0 : Date.parse(span.from);
@@ -227,8 +227,7 @@ function rowsOf(services: Services, endpoint: string, { isWanted, ...posted }: P
 }
 
 async function driftBodyOf(endpoint: string, { drift, truth }: Pick<ApiServices, 'drift' | 'truth'>): Promise<DriftBody> {
-  await drift.poll(endpoint);
-  const { baseline, rowsSeen, report, unknown } = drift.view(endpoint);
+  const { baseline, rowsSeen, report, unknown } = await drift.view(endpoint);
   const quality = await truth.quality(endpoint);
   const features = (report?.features ?? []).toSorted((a, b) => Number(b.hasDrifted) - Number(a.hasDrifted) || b.stability - a.stability);
   const reason =

@@ -109,7 +109,7 @@ export interface ApiServices {
   readonly calls: Pick<CallCapture, 'begin'>;
   /** The loaded models of multi-model variants. */
   readonly targets: { view(endpoint: string, variant: string): { models: number; memoryMiB: number; memoryMiBMax: number } };
-  readonly drift: Pick<DriftMonitor, 'setBaseline' | 'removeBaseline' | 'values' | 'view' | 'poll'>;
+  readonly drift: Pick<DriftMonitor, 'setBaseline' | 'removeBaseline' | 'values' | 'view'>;
   readonly truth: Pick<GroundTruth, 'label' | 'quality' | 'toLabel'>;
   /** Rows of an endpoint's captured calls between two times, by feature. */
   readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;

@@ -144,7 +144,7 @@ for (const [dialect, open] of [
       send(watch, rows(400, 1));
       await watch.poll();
       await watch.poll();
-      const { report, rowsSeen } = watch.view('digits');
+      const { report, rowsSeen } = await watch.view('digits');
       assert.deepEqual(
         report?.features.map(({ name, hasDrifted }) => [name, hasDrifted]),
         [
@@ -177,11 +177,11 @@ for (const [dialect, open] of [
       const { db, names, watched, openWatch, rows, columns } = await fixture(t, open);
       await (await openWatch()).setBaseline('Digits', await baselinesOf(columns(rows(100, 0))), 'rows that were posted');
       const again = await openWatch();
-      assert.deepEqual([again.view('digits').baseline?.rows, watched], [100, ['Digits true', 'digits true']]);
+      assert.deepEqual([(await again.view('digits')).baseline?.rows, watched], [100, ['Digits true', 'digits true']]);
       await db.deleteFrom('endpoints').execute();
       names.pop();
       await again.poll();
-      assert.deepEqual([again.view('digits').baseline, watched.at(-1)], [null, 'digits false']);
+      assert.deepEqual([(await again.view('digits')).baseline, watched.at(-1)], [null, 'digits false']);
       assert.deepEqual(await db.selectFrom('drift_baselines').selectAll().execute(), []);
     });
   });
@@ -195,7 +195,38 @@ test('a baseline stored by an earlier version works like a current one', async (
     .updateTable('drift_baselines')
     .set({ document: JSON.stringify({ ...made, features }) })
     .execute();
-  assert.deepEqual((await openWatch()).view('digits').baseline, made);
+  assert.deepEqual((await (await openWatch()).view('digits')).baseline, made);
+});
+
+test('comparisons yield to the event loop, and calls during one share the next, which sees a baseline that was set meanwhile', async (t) => {
+  const { clock, published, openWatch } = await fixture(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  const watch = await openWatch();
+  const wide = 512;
+  const observe = (value: number): void => {
+    const values = Array.from({ length: 256 * wide }, (_, at) => value + (at % 7));
+    watch.observe('digits', 'AllTraffic', 256, featureRows([tensor('x', 'FP64', [256, wide], values)], 256), null);
+  };
+  for (let span = 0; span < 12; span++, clock.advance(spanMs)) observe(0);
+  const baseline = await baselinesOf(await watch.values('digits'));
+  await watch.setBaseline('digits', baseline, 'rows of the last hour');
+  for (let span = 0; span < 13; span++, clock.advance(spanMs)) observe(100);
+  await watch.poll();
+  let turns = 0;
+  let isDone = false;
+  const count = (): void => {
+    turns++;
+    if (!isDone) setImmediate(count);
+  };
+  setImmediate(count);
+  const views = await Promise.all(Array.from({ length: 5 }, () => watch.view('digits')));
+  isDone = true;
+  assert(turns > 50, `${turns} turns`);
+  assert.equal(new Set(views).size, 2);
+  assert.deepEqual([views[0]?.report?.drifted, published], [wide, [`endpoint.drifted digits ${wide}`]]);
+  const before = watch.view('digits');
+  const next = await watch.setBaseline('digits', await baselinesOf(await watch.values('digits')), 'newer rows');
+  const after = watch.view('digits');
+  assert.deepEqual([(await before).baseline?.source, (await after).baseline], ['rows of the last hour', next]);
 });
 
 test('rejects a baseline of few rows or for an unknown endpoint', async (t) => {

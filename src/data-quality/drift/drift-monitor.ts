@@ -7,10 +7,11 @@ import { type Clock, Loop } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { MetricKey, MetricStore } from '../../metrics/index.ts';
 import { penstockNamespace } from '../../metrics/index.ts';
-import { nameKey, sameName } from '../../names.ts';
+import { type NameKey, nameKey, sameName } from '../../names.ts';
 import type { Random } from '../../random.ts';
 import type { Events } from '../../records/index.ts';
 import type { Database } from '../../storage/index.ts';
+import { Slices } from '../../threads/index.ts';
 import { type Baseline, deleteBaseline, readBaselines, writeBaseline } from './baseline-rows.ts';
 import { DriftWindow, spanMs, windowMs } from './drift-window.ts';
 import type { FeatureRows, Predictions } from './features.ts';
@@ -49,6 +50,8 @@ export const outputFeatures = { prediction: 'output:prediction', score: 'output:
 
 const reportedFeatures = 20;
 const endpointsMax = 1000;
+/** Copying this many values takes less than a millisecond. */
+const valuesPerSlice = 50_000;
 
 /** `observe` only samples; comparisons run in the loop. */
 export class DriftMonitor {
@@ -56,8 +59,11 @@ export class DriftMonitor {
   /** By lower-case endpoint, then variant. */
   readonly #windows = new Map<string, Map<string, DriftWindow>>();
   #baselines = new Map<string, Baseline>();
-  /** Report of the last poll, by lower-case endpoint. */
+  /** The last report, by lower-case endpoint. */
   readonly #drifted = new Map<string, DriftReport>();
+  /** Comparisons under way, and those that follow them, by lower-case endpoint. */
+  readonly #running = new Map<string, Promise<DriftView>>();
+  readonly #waiting = new Map<string, Promise<DriftView>>();
   readonly #loop: Loop;
 
   constructor(options: DriftMonitorOptions) {
@@ -123,68 +129,96 @@ export class DriftMonitor {
   }
 
   /** Sampled values of the last hour, by feature. */
-  values(endpoint: string): FeatureValues {
+  async values(endpoint: string): Promise<FeatureValues> {
     const nowMs = this.#options.clock.wallMs();
     const values = new Map<string, number[]>();
+    const slices = new Slices(valuesPerSlice);
     for (const window of this.#windows.get(nameKey(endpoint))?.values() ?? []) {
       const columns = window.names.map((name) => {
         const column = values.get(name) ?? [];
         values.set(name, column);
         return column;
       });
-      for (const row of window.sample(nowMs)) for (const [i, value] of row.entries()) columns[i]?.push(value);
+      for (const row of window.sample(nowMs)) {
+        for (const [i, value] of row.entries()) columns[i]?.push(value);
+        await slices.done(row.length);
+      }
     }
     return values;
   }
 
-  /** Computed now, from the rows in memory. Without a baseline there is no report, but the rows are counted. */
-  view(endpoint: string): DriftView {
-    const baseline = this.#baselines.get(nameKey(endpoint)) ?? null;
-    const nowMs = this.#options.clock.wallMs();
-    let rowsSeen = 0;
-    for (const window of this.#windows.get(nameKey(endpoint))?.values() ?? []) rowsSeen += window.rowCount(nowMs);
-    const values = this.values(endpoint);
-    const known = new Set(baseline?.features.map(({ name }) => name));
-    const report = baseline === null ? null : driftReport(baseline.features, values);
-    // Baselines of posted rows have no output features.
-    const outputs: readonly string[] = Object.values(outputFeatures);
-    return {
-      baseline,
-      rowsSeen,
-      report,
-      unknown: baseline === null ? [] : [...values.keys()].filter((name) => !known.has(name) && !outputs.includes(name)),
-    };
+  /**
+   * Compares the rows in memory with the baseline, and reports a drift that has started or ended. Without a baseline the rows are only
+   * counted. Calls during a comparison share the next one.
+   */
+  view(endpoint: string): Promise<DriftView> {
+    const key = nameKey(endpoint);
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) return waiting;
+    const running = this.#running.get(key);
+    if (running === undefined) return this.#start(key);
+    const next = running
+      .catch(() => undefined)
+      .then(() => {
+        this.#waiting.delete(key);
+        return this.#start(key);
+      });
+    this.#waiting.set(key, next);
+    return next;
   }
 
-  /** Result of the last poll, for the alarm; null without a baseline. `drifted` is null with too few rows. */
+  #start(key: NameKey): Promise<DriftView> {
+    const running = this.#compare(key).finally(() => this.#running.delete(key));
+    this.#running.set(key, running);
+    return running;
+  }
+
+  async #compare(key: NameKey): Promise<DriftView> {
+    const baseline = this.#baselines.get(key) ?? null;
+    const nowMs = this.#options.clock.wallMs();
+    let rowsSeen = 0;
+    for (const window of this.#windows.get(key)?.values() ?? []) rowsSeen += window.rowCount(nowMs);
+    if (baseline === null) return { baseline, rowsSeen, report: null, unknown: [] };
+    const values = await this.values(key);
+    const report = await driftReport(baseline.features, values);
+    // It may have been replaced or deleted meanwhile, also with its endpoint.
+    if (this.#baselines.get(key) === baseline) await this.#record(key, report);
+    const known = new Set(baseline.features.map(({ name }) => name));
+    // Baselines of posted rows have no output features.
+    const outputs: readonly string[] = Object.values(outputFeatures);
+    const unknown = [...values.keys()].filter((name) => !known.has(name) && !outputs.includes(name));
+    return { baseline, rowsSeen, report, unknown };
+  }
+
+  async #record(key: NameKey, report: DriftReport | null): Promise<void> {
+    const name = this.#options.endpoints().find((each) => nameKey(each) === key);
+    const before = this.#drifted.get(key)?.drifted ?? 0;
+    if (report === null || name === undefined) {
+      this.#drifted.delete(key); // no traffic is not drift
+      return;
+    }
+    this.#drifted.set(key, report);
+    const metricKey = endpointMetricKey(name);
+    this.#options.store.add(metricKey, { name: 'DriftedFeatures', unit: 'Count' }, report.drifted);
+    const most = Math.max(0, ...report.features.map(({ stability }) => stability));
+    this.#options.store.add(metricKey, { name: 'DriftMax', unit: 'None' }, most);
+    if (before > 0 === report.drifted > 0) return;
+    const kind = report.drifted > 0 ? 'endpoint.drifted' : 'endpoint.drift-ended';
+    await this.#options.events.recordAndPublish({ kind, subject: name, detail: detailOf(report) });
+  }
+
+  /** The last comparison, for the alarm; null without a baseline. `drifted` is null with too few rows. */
   lastPoll(endpoint: string): { readonly drifted: number | null; readonly reason: string } | null {
     if (!this.#baselines.has(nameKey(endpoint))) return null;
     const report = this.#drifted.get(nameKey(endpoint));
     return { drifted: report?.drifted ?? null, reason: report === undefined ? 'too few rows to detect drift' : reasonOf(report) };
   }
 
-  /** Evaluates all endpoints now, or the named one. */
-  async poll(endpoint?: string): Promise<void> {
-    const names = new Map(this.#options.endpoints().map((name) => [name.toLowerCase(), name]));
-    for (const key of [...this.#windows.keys(), ...this.#baselines.keys()]) if (!names.has(key)) this.discard(key);
-    const evaluated = endpoint === undefined ? [...this.#baselines.keys()] : [nameKey(endpoint)].filter((key) => this.#baselines.has(key));
-    for (const key of evaluated) {
-      const name = names.get(key) as string;
-      const { report } = this.view(key);
-      const before = this.#drifted.get(key)?.drifted ?? 0;
-      if (report === null) {
-        this.#drifted.delete(key); // no traffic is not drift
-        continue;
-      }
-      this.#drifted.set(key, report);
-      const metricKey = endpointMetricKey(name);
-      this.#options.store.add(metricKey, { name: 'DriftedFeatures', unit: 'Count' }, report.drifted);
-      const most = Math.max(0, ...report.features.map(({ stability }) => stability));
-      this.#options.store.add(metricKey, { name: 'DriftMax', unit: 'None' }, most);
-      if (before > 0 === report.drifted > 0) continue;
-      const kind = report.drifted > 0 ? 'endpoint.drifted' : 'endpoint.drift-ended';
-      await this.#options.events.recordAndPublish({ kind, subject: name, detail: detailOf(report) });
-    }
+  /** Compares the rows of all endpoints. */
+  async poll(): Promise<void> {
+    const known = new Set<string>(this.#options.endpoints().map(nameKey));
+    for (const key of [...this.#windows.keys(), ...this.#baselines.keys()]) if (!known.has(key)) this.discard(key);
+    for (const key of this.#baselines.keys()) await this.view(key).catch(this.#options.onFailure);
   }
 
   /** Discards all data of a deleted endpoint. A new endpoint of that name starts empty. */
