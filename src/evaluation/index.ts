@@ -13,7 +13,7 @@ export {
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
-export { type QualityReport, QualityReports } from './quality-reports.ts';
+export { type ListedQualityReport, type QualityReport, QualityReports } from './quality-reports.ts';
 export type { Challengers } from './selection/challengers.ts';
 export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './selection/explain-selection.ts';
 export { floorEvidence, type MeasuredAccuracy, type SelectionQuality } from './selection/hold-selection.ts';

@@ -1,5 +1,6 @@
 /** Results of evaluations, in the form of SageMaker's model quality reports. */
 import { createHash } from 'node:crypto';
+import { PlatformError } from '../errors.ts';
 import type { ModelVersion, Registry } from '../registry/index.ts';
 import type { Database } from '../storage/index.ts';
 import { artifactKeyOf, type StoredOutcomes } from './evaluation.ts';
@@ -17,6 +18,9 @@ export interface QualityReport {
   readonly evaluatedAtMs: number;
 }
 
+/** A report as lists show it. */
+export type ListedQualityReport = Omit<QualityReport, 'content'> & { readonly bytes: number };
+
 /** Where results are read from. */
 export interface QualityReportsOptions {
   readonly db: Database;
@@ -27,6 +31,8 @@ export interface QualityReportsOptions {
 export class QualityReports {
   readonly #rows: EvaluationRows;
   readonly #answers: StoredAnswers;
+  /** By set, evaluation and artifact. Outcomes never change, and making a report reads all rows of its set. */
+  #listed = new Map<string, Promise<ListedQualityReport>>();
 
   constructor({ db, files }: QualityReportsOptions) {
     this.#rows = new EvaluationRows(db);
@@ -40,12 +46,31 @@ export class QualityReports {
     return keyOf(newest, (await this.#rows.findSet(newest.setKey))?.name ?? newest.setKey);
   }
 
-  async list(): Promise<QualityReport[]> {
-    const reports: QualityReport[] = [];
+  /** Each report is made once. Those whose answers cannot be read are left out. */
+  async list(): Promise<ListedQualityReport[]> {
+    const listed = new Map<string, Promise<ListedQualityReport>>();
+    const reports: ListedQualityReport[] = [];
     for (const { name } of await this.#rows.sets({ limit: setsMax, offset: 0 })) {
-      for (const outcomes of await this.#rows.allOutcomes(setKeyOf(name))) reports.push(await this.#report(name, outcomes));
+      for (const outcomes of await this.#rows.allOutcomes(setKeyOf(name))) {
+        const id = `${setKeyOf(name)}/${outcomes.evaluation}/${outcomes.artifactKey}`;
+        const made = this.#listed.get(id) ?? this.#listedReport(name, outcomes);
+        this.#listed.set(id, made);
+        try {
+          reports.push(await made);
+          listed.set(id, made);
+        } catch (error) {
+          this.#listed.delete(id);
+          if (!(error instanceof PlatformError)) throw error;
+        }
+      }
     }
+    this.#listed = listed;
     return reports;
+  }
+
+  async #listedReport(setName: string, outcomes: StoredOutcomes): Promise<ListedQualityReport> {
+    const { content, ...report } = await this.#report(setName, outcomes);
+    return { ...report, bytes: content.length };
   }
 
   /** Null for an unknown key. */

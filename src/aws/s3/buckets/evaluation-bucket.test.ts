@@ -7,7 +7,10 @@ import { EvaluationBucket } from './evaluation-bucket.ts';
 const content = Buffer.from('{"multiclass_classification_metrics":{"accuracy":{"value":0.9}}}');
 const sha256 = createHash('sha256').update(content).digest('hex');
 const report: QualityReport = { key: 'digits/1/holdout.json', content, sha256, evaluatedAtMs: 5 };
-const bucket = new EvaluationBucket({ list: async () => [report], read: async (key) => (key === report.key ? report : null) }, 1);
+const bucket = new EvaluationBucket(
+  { list: async () => [{ ...report, bytes: content.length }], read: async (key) => (key === report.key ? report : null) },
+  1,
+);
 
 test('reports are listed, read whole or in part, and unknown keys are none', async () => {
   assert.deepEqual(await bucket.objects(), [{ key: report.key, bytes: content.length, etag: sha256, modifiedAtMs: 5 }]);

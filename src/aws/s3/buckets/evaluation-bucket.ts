@@ -1,6 +1,6 @@
 /** The bucket `penstock-evaluations`: what evaluations measured, as `GROUP/N/SET.json`, in the form of model quality reports. */
 import { Readable } from 'node:stream';
-import type { QualityReport, QualityReports } from '../../../evaluation/index.ts';
+import type { ListedQualityReport, QualityReports } from '../../../evaluation/index.ts';
 import type { ListedObject } from '../objects/listing.ts';
 import type { ByteRange } from '../objects/object.ts';
 import type { OpenObject } from '../objects/open-object.ts';
@@ -30,7 +30,7 @@ export class EvaluationBucket implements ReadOnlyBucket {
     const { content, sha256 } = report;
     const contentType = 'application/json';
     return {
-      ...listedReport(report),
+      ...listedReport({ ...report, bytes: content.length }),
       bucket: this.name,
       id: sha256,
       contentType,
@@ -45,6 +45,6 @@ export class EvaluationBucket implements ReadOnlyBucket {
   }
 }
 
-function listedReport({ key, content, sha256, evaluatedAtMs }: QualityReport): ListedObject {
-  return { key, bytes: content.length, etag: sha256, modifiedAtMs: evaluatedAtMs };
+function listedReport({ key, bytes, sha256, evaluatedAtMs }: ListedQualityReport): ListedObject {
+  return { key, bytes, etag: sha256, modifiedAtMs: evaluatedAtMs };
 }
