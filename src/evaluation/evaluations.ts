@@ -87,6 +87,8 @@ export class Evaluations {
   readonly #rows: EvaluationRows;
   readonly #runs: CandidateRuns;
   readonly #running = new Map<string, Running>();
+  /** Being stored, and not in progress yet: many may be requested at once. */
+  #starting = 0;
 
   constructor(options: EvaluationsOptions) {
     const { registry, db } = options;
@@ -129,7 +131,7 @@ export class Evaluations {
       const artifactKey = artifactKeyOf(version);
       candidates.set(version.name, { group: version.group, version: version.version, artifactKey, state: 'InProgress', reason: null });
     }
-    if (this.#running.size >= runningMax)
+    if (this.#running.size + this.#starting >= runningMax)
       throw new PlatformError('wrong_state', `${runningMax} evaluations are in progress, which is the limit: wait for one to end`);
     const stored: StoredEvaluation = {
       id,
@@ -145,9 +147,14 @@ export class Evaluations {
       endedAtMs: null,
     };
     const detail = { set: set.name, models: [...candidates.keys()].join(', ') };
-    await this.#rows.add(stored, (tx) => audit.record(tx, { who, action: 'CreateEvaluation', target: stored.id, outcome: 'ok', detail }));
-    await this.#publish(stored);
-    this.#start(stored);
+    this.#starting++;
+    try {
+      await this.#rows.add(stored, (tx) => audit.record(tx, { who, action: 'CreateEvaluation', target: stored.id, outcome: 'ok', detail }));
+      await this.#publish(stored);
+      this.#start(stored);
+    } finally {
+      this.#starting--;
+    }
     return this.get(stored.id);
   }
 

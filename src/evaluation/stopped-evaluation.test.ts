@@ -110,3 +110,17 @@ for (const step of ['transform', 'judging', 'comparing'] as const) {
     await assert.rejects(evaluations.stop(id, 'me'), /is Stopped: only an evaluation in progress can be stopped/);
   });
 }
+
+test('no more evaluations run than the limit, also of those that are requested at once', async (t) => {
+  const { evaluations, held, clock } = await evaluating(t, 'transform');
+  const request = { set: 'holdout', models: ['first'], skipsBadLabels: false };
+  const created = await Promise.allSettled(Array.from({ length: 40 }, () => evaluations.create(request, 'me')));
+  const rejected = created.flatMap((each) => (each.status === 'rejected' ? [(each.reason as Error).message] : []));
+  assert.deepEqual(
+    [created.length - rejected.length, new Set(rejected)],
+    [19, new Set(['20 evaluations are in progress, which is the limit: wait for one to end'])],
+  );
+  held.release();
+  const closed = evaluations.close().then(() => true);
+  while (!(await Promise.race([closed, new Promise<false>((resolve) => setImmediate(() => resolve(false)))]))) clock.advance(50);
+});
