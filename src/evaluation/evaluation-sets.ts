@@ -9,6 +9,7 @@ import type { Threads } from '../threads/index.ts';
 import { type EvaluationPage, type EvaluationRows, type StoredSet, setKeyOf } from './evaluation-rows.ts';
 import { checkSameSet, type SetDescription, type SetView, setBytesMax, setsMax } from './evaluation-set.ts';
 import { labelsTask } from './read-labels.ts';
+import { withinSetLimits } from './set-limits.ts';
 
 /** Where sets are stored, and what protects one in use from deletion. */
 export interface EvaluationSetsOptions {
@@ -66,7 +67,7 @@ export class EvaluationSets {
     const held = files.hold();
     let mayBeNeeded = false;
     try {
-      const { sha256, bytes } = await held.store(source, setBytesMax).catch(tooLarge);
+      const { sha256, bytes } = await held.store(withinSetLimits(source, description.format), setBytesMax).catch(tooLarge);
       const known = await rows.findSet(name);
       if (known !== null) {
         checkSameSet(known, { ...description, sha256 });

@@ -73,14 +73,8 @@ describe('a file that is no set', () => {
 
   test('has its rows counted before any is parsed', async () => {
     const tooMany = 'expected at most 100000 rows, got more: use a sample of them';
-    assert.equal(await refusal(`x,y\nragged\n${'1,2\n'.repeat(100_000)}`, 'csv'), tooMany);
-    assert.equal(await refusal(`{\n${'{"y":1}\n'.repeat(100_000)}`, 'jsonl'), tooMany);
+    assert.equal(await refusal(`x,y\nragged\n${'"1",2\n'.repeat(100_000)}`, 'csv'), tooMany);
     // The header is no row: the first row is what is wrong.
     assert.match(await refusal(`x,y\nragged\n${'1,2\n'.repeat(99_999)}`, 'csv'), /^line 2: it has 1 /);
-  });
-
-  test('may not be millions of blank lines', async () => {
-    const blank = 'expected at most 4194304 lines, got more: remove the blank ones, or use a sample of the rows';
-    assert.equal(await refusal(`x,y\n${'\n'.repeat(4 * 2 ** 20)}`, 'csv'), blank);
   });
 });

@@ -5,6 +5,7 @@ import { blocksOf, headerNames, indexOfName, parseCsv, raggedRowText, recordsOf,
 import { messageOf, PlatformError } from '../errors.ts';
 import { type ThreadTask, threadTask } from '../threads/index.ts';
 import { classesMax, classTextOf, compareClasses, type SetDescription, setRowsMax, setRowsMin } from './evaluation-set.ts';
+import { rowBytesMax, tooManySetRows } from './set-limits.ts';
 
 /** The file to read, and its label column. */
 export interface LabelsInput extends SetDescription {
@@ -22,33 +23,19 @@ export interface ReadLabels {
   readonly fingerprints: Uint8Array;
 }
 
-/** Maximum length of a row, as text. */
-const rowBytesMax = 16 * 2 ** 20;
 const rowsPerBlock = 256;
 
 /** Reads a whole file. */
 export const labelsTask: ThreadTask<LabelsInput, Promise<ReadLabels>> = threadTask(import.meta.url, 'labelsTask', labelsOf);
 
-/** Lines of a file, of which a quoted cell may have several, and which may be blank. */
-const linesMax = 4 * 2 ** 20;
-const newline = 10;
-
-/** Counts before anything is parsed: a file of too many rows, or of blank lines, is rejected in a fraction of the time. */
+/** Counts before anything is parsed, because counting takes a fraction of the time. `withinSetLimits` has counted what has no quotes. */
 async function checkRowCount({ path, format }: Pick<LabelsInput, 'path' | 'format'>): Promise<void> {
-  const hasQuotes = format === 'csv';
-  let records = hasQuotes ? -1 : 0; // without the header
-  for await (const block of blocksOf(withinLines(path), { recordsMax: rowsPerBlock, bytesMax: rowBytesMax, hasQuotes })) {
+  if (format !== 'csv') return;
+  let records = -1; // without the header
+  const limits = { recordsMax: rowsPerBlock, bytesMax: rowBytesMax, hasQuotes: true };
+  for await (const block of blocksOf(createReadStream(path) as AsyncIterable<Buffer>, limits)) {
     records += block.records;
-    if (records > setRowsMax) throw tooManyRows();
-  }
-}
-
-async function* withinLines(path: string): AsyncGenerator<Buffer> {
-  let lines = 0;
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-    for (let at = 0; at < chunk.length; at++) if (chunk[at] === newline) lines++;
-    if (lines > linesMax) throw invalid(`expected at most ${linesMax} lines, got more: remove the blank ones, or use a sample of the rows`);
-    yield chunk;
+    if (records > setRowsMax) throw tooManySetRows();
   }
 }
 
@@ -63,7 +50,7 @@ export async function labelsOf({ path, format, label, metric }: LabelsInput): Pr
     for (const { text, line } of recordsOf(block, format === 'csv')) {
       const row = at(line, () => reader.read(textOf(text)));
       if (row === null) continue;
-      if (found.length === setRowsMax) throw tooManyRows();
+      if (found.length === setRowsMax) throw tooManySetRows();
       found.push(at(line, () => checkedLabel(row.label, metric === 'accuracy')));
       fingerprints.push(fingerprintOf(row.cells));
     }
@@ -185,10 +172,6 @@ function at<T>(line: number, read: () => T): T {
   } catch (cause) {
     throw new PlatformError('invalid_request', `line ${line}: ${messageOf(cause)}`, { cause });
   }
-}
-
-function tooManyRows(): PlatformError {
-  return invalid(`expected at most ${setRowsMax} rows, got more: use a sample of them`);
 }
 
 function invalid(message: string): PlatformError {
