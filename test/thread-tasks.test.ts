@@ -8,8 +8,6 @@ import { test } from 'node:test';
 import { isTest, sourceFiles } from './source-files.ts';
 
 const modulesMax = 80;
-/** Its pattern of events is compiled by `alerts`. It is called only when a pipeline is applied. */
-const exceptions = ['training/pipelines/pipeline-file.ts'];
 
 const texts = new Map(sourceFiles().map(({ path, text }) => [path, text]));
 
@@ -27,7 +25,6 @@ const tasks = [...texts].filter(([path, text]) => !isTest(path) && /\b(?:thread|
 test('tasks of threads are found', () => assert(tasks.length > 10, `${tasks.length}`));
 
 for (const [path] of tasks) {
-  if (exceptions.includes(path)) continue;
   test(`${path} imports little, because threads load it`, () => {
     const { size } = loadedWith(path);
     assert(

@@ -16,7 +16,6 @@ export { topicUrl, webhookPolicy } from './rules/configured-webhooks.ts';
 export { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue, type PendingDelivery } from './rules/deliveries.ts';
 export { type Envelope, missingMember } from './rules/envelope.ts';
 export { compilePath } from './rules/event-path.ts';
-export { compilePattern, type EventPattern } from './rules/event-pattern.ts';
 export { checkHttpParameters } from './rules/http-parameters.ts';
 export { checkTransformer } from './rules/input-transformer.ts';
 export { redactAddress, redactAddresses } from './rules/redact-address.ts';

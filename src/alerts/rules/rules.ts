@@ -4,12 +4,12 @@
  */
 import { type Clock, every } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
+import { compilePattern, type EventPattern } from '../../event-patterns/index.ts';
 import type { Events, PlatformEvent } from '../../records/index.ts';
 import { type Database, inTransaction, type Jobs, type Transaction } from '../../storage/index.ts';
 import { addDelivery, announceDeliveries } from './deliveries.ts';
 import type { Envelope } from './envelope.ts';
 import { compilePath } from './event-path.ts';
-import { compilePattern, type EventPattern } from './event-pattern.ts';
 import { resolveParameters } from './http-parameters.ts';
 import { type TransformedFor, transform } from './input-transformer.ts';
 import type { Rule, RuleTarget } from './rule.ts';

@@ -2,17 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { hasPermission } from '../../access/index.ts';
-import {
-  compilePattern,
-  type Envelope,
-  missingMember,
-  type Rule,
-  type RuleSchedule,
-  type Rules,
-  redactAddress,
-} from '../../alerts/index.ts';
+import { type Envelope, missingMember, type Rule, type RuleSchedule, type Rules, redactAddress } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
 import { documentLimits, parseJsonWithin } from '../../codecs/index.ts';
+import { compilePattern } from '../../event-patterns/index.ts';
 import { pageAtOffset } from '../../pages.ts';
 import {
   type AwsCall,

@@ -1,6 +1,6 @@
 /** Parses the file of a pipeline: YAML from a caller becomes a `PipelineSpec`, or an error that names the line. Pure. */
-import { compilePattern } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { compilePattern } from '../../event-patterns/index.ts';
 import { checkName } from '../../objective.ts';
 import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
 import { type ThreadTask, threadTask } from '../../threads/index.ts';

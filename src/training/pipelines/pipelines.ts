@@ -1,9 +1,10 @@
 /** All pipelines of a server. Each has at most one run in progress, which continues after a restart. */
 
 import type { Access, Caller } from '../../access/index.ts';
-import { compilePattern, type Envelope, type EventPattern } from '../../alerts/index.ts';
+import type { Envelope } from '../../alerts/index.ts';
 import { Loop } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
+import { compilePattern, type EventPattern } from '../../event-patterns/index.ts';
 import { nameKey } from '../../names.ts';
 import type { Audit, AuditAction, Events, PlatformEvent } from '../../records/index.ts';
 import { withoutOrigin } from '../../records/index.ts';

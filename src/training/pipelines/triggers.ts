@@ -1,6 +1,7 @@
 /** When runs start: merged triggers, the pause between runs, and patterns by which a pipeline would start itself. Pure. */
-import { compilePattern, type Envelope } from '../../alerts/index.ts';
+import type { Envelope } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { compilePattern } from '../../event-patterns/index.ts';
 import { sameName } from '../../names.ts';
 import type { PlatformEvent } from '../../records/index.ts';
 import { nextDueMs, parseSchedule } from '../../schedules/index.ts';

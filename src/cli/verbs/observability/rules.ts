@@ -110,7 +110,8 @@ async function checkExists(client: Client, rule: string): Promise<void> {
 
 async function isMatch(pattern: string, event: unknown): Promise<boolean> {
   // Imported lazily: the other verbs do not need it.
-  const { compilePattern, missingMember } = await import('../../../alerts/index.ts');
+  const { missingMember } = await import('../../../alerts/index.ts');
+  const { compilePattern } = await import('../../../event-patterns/index.ts');
   const matches = compilePattern(pattern);
   const missing = missingMember(event);
   if (missing !== null) {

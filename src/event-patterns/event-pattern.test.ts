@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { withinCpuMs } from '../../../test/cpu-time.ts';
+import { withinCpuMs } from '../../test/cpu-time.ts';
 import { compilePattern } from './event-pattern.ts';
 
 const event = {

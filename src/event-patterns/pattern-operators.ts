@@ -3,7 +3,7 @@
  * compiles an operand to a test of a value.
  */
 import { BlockList, isIP } from 'node:net';
-import { PlatformError } from '../../errors.ts';
+import { PlatformError } from '../errors.ts';
 
 /** Whether a value of an event matches. */
 export type ValueTest = (value: unknown) => boolean;

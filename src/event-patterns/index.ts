@@ -1,0 +1,1 @@
+export { compilePattern, type EventPattern } from './event-pattern.ts';
