@@ -21,18 +21,20 @@ describe('triggers', () => {
     const event = trigger('event', { parameters: { a: '1', b: '1' } });
     const both = mergedTrigger(event, trigger('manual', { atMs: nowMs + 5, parameters: { b: '2' } }));
     assert.deepEqual(both, { kind: 'manual', by: 'manual', count: 2, atMs: nowMs, parameters: { a: '1', b: '2' }, setBy: {} });
-    assert.equal(mergedTrigger(both, trigger('event')).kind, 'manual');
+    const after = mergedTrigger(both, trigger('event', { parameters: { b: '3', c: '3' } }));
+    assert.deepEqual([after.kind, after.parameters], ['manual', { a: '1', b: '2', c: '3' }]);
+    assert.deepEqual(mergedTrigger(after, trigger('manual', { parameters: { b: '4' } })).parameters, { a: '1', b: '4', c: '3' });
     assert.equal(mergedTrigger(null, event), event);
   });
 
   test('that are merged remember for each value that is used who gave it', () => {
     const first = trigger('manual', startValues({ a: '1', b: '1' }, 'AKIA1'));
-    const second = mergedTrigger(first, trigger('event', startValues({ b: '2' }, null)));
+    const second = mergedTrigger(first, trigger('event', startValues({ b: '2', c: '2' }, null)));
     assert.deepEqual(
       [second.parameters, second.setBy],
       [
-        { a: '1', b: '2' },
-        { a: 'AKIA1', b: null },
+        { a: '1', b: '1', c: '2' },
+        { a: 'AKIA1', b: 'AKIA1', c: null },
       ],
     );
   });

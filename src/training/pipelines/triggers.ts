@@ -10,17 +10,21 @@ import type { PipelineSpec } from './pipeline-spec.ts';
 
 const strength = { event: 0, schedule: 1, manual: 2 } as const;
 
-/** Merges two triggers of one run: the stronger one is the cause, and later parameter values replace earlier ones. */
+/**
+ * Merges two triggers of one run. The stronger one is the cause, and its parameter values prevail: an event, which any client may send,
+ * does not change those that a caller has chosen. Of equally strong ones the later prevails.
+ */
 export function mergedTrigger(waiting: PipelineTrigger | null, next: PipelineTrigger): PipelineTrigger {
   if (waiting === null) return next;
-  const { kind, by } = strength[next.kind] >= strength[waiting.kind] ? next : waiting;
+  const [weaker, stronger] = strength[next.kind] >= strength[waiting.kind] ? [waiting, next] : [next, waiting];
+  const { kind, by } = stronger;
   return {
     kind,
     by,
     count: waiting.count + next.count,
     atMs: Math.min(waiting.atMs, next.atMs),
-    parameters: { ...waiting.parameters, ...next.parameters },
-    setBy: { ...waiting.setBy, ...next.setBy },
+    parameters: { ...weaker.parameters, ...stronger.parameters },
+    setBy: { ...weaker.setBy, ...stronger.setBy },
   };
 }
 
