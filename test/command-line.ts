@@ -35,7 +35,10 @@ function exampleOf(flag: Flag): string {
 }
 
 /** The arguments of this process. Prints the usage, or what is wrong with them, and ends the process otherwise. */
-export function readCommandLine<const F extends Flags>(line: CommandLine<F>, args: readonly string[] = process.argv.slice(2)): Arguments<F> {
+export function readCommandLine<const F extends Flags>(
+  line: CommandLine<F>,
+  args: readonly string[] = process.argv.slice(2),
+): Arguments<F> {
   if (args.some((arg) => arg === '--help' || arg === '-h')) {
     process.stdout.write(`${usageOf(line)}\n`);
     process.exit(0);

@@ -135,6 +135,7 @@ async function fixture(t: TestContext) {
   };
   return {
     clock,
+    db,
     events,
     jobs,
     made,
@@ -188,6 +189,30 @@ describe('pipelines', () => {
     assert.equal((await over(2)).trigger.count, 1);
     await until('the loop has polled', async () => (await rows.find('loop'))?.waiting === null);
     assert.equal(await rows.run('loop', 3), null);
+  });
+
+  test('whose stored pattern or schedule is no longer accepted do not stop the others', async (t) => {
+    const { apply, over, record, killed, db, until, rows } = await fixture(t);
+    for (const [name, on] of [
+      ['a', 'on: {event: {detail-type: [endpoint.drifted]}}'],
+      ['b', 'on: {schedule: rate(1 day)}'],
+    ] as const)
+      await apply(fileOf(on).replace('name: loop', `name: ${name}`));
+    for (const [name, stored, broken] of [
+      ['a', '[\\"endpoint.drifted\\"]', '7'],
+      ['b', 'rate(1 day)', 'rate(1 eon)'],
+    ] as const) {
+      const revision = db.selectFrom('pipeline_revisions').where('name_key', '=', name);
+      const { document } = await revision.select('document').executeTakeFirstOrThrow();
+      assert(document.includes(stored), document);
+      const changed = { document: document.replace(stored, broken) };
+      await db.updateTable('pipeline_revisions').set(changed).where('name_key', '=', name).execute();
+    }
+    await killed(null);
+    await apply(fileOf('on: {event: {detail-type: [endpoint.drifted]}}'));
+    await until('the pipeline is known', async () => (await rows.find('loop')) !== null);
+    await record('endpoint.drifted', 'digits');
+    assert.equal((await over(1)).trigger.by, 'endpoint.drifted');
   });
 
   test('are not started by events from before they were applied, whenever the server is killed', async (t) => {

@@ -131,7 +131,12 @@ export class Pipelines {
     if (!pipeline.isEnabled) return null;
     const known = this.#due.get(pipeline);
     if (known !== undefined) return known;
-    const dueMs = scheduleDueMs(pipeline);
+    let dueMs: number | null = null;
+    try {
+      dueMs = scheduleDueMs(pipeline);
+    } catch (error) {
+      this.#logUnaccepted(pipeline.name, 'schedule', error);
+    }
     this.#due.set(pipeline, dueMs);
     return dueMs;
   }
@@ -281,19 +286,27 @@ export class Pipelines {
     });
   }
 
-  /** Throws `not_found` for a pipeline that was deleted meanwhile. */
   async #poll(): Promise<void> {
     await this.#readEvents();
     for (const pipeline of this.list()) {
       if (this.#isClosed) return;
-      const dueMs = this.nextDueMs(pipeline);
-      const nowMs = this.#deps.clock.wallMs();
-      if (dueMs !== null && dueMs <= nowMs) {
-        const by = pipeline.spec.on.schedule as string;
-        await this.#wait(pipeline, { kind: 'schedule', by, count: 1, atMs: nowMs, parameters: {} }, nowMs);
+      try {
+        await this.#pollOne(pipeline);
+      } catch (error) {
+        // One pipeline must not stop the others.
+        this.#deps.log.error({ pipeline: pipeline.name, error: messageOf(error) }, 'failed to check a pipeline, will retry');
       }
-      await this.#startIfDue(this.get(pipeline.name));
     }
+  }
+
+  async #pollOne(pipeline: Pipeline): Promise<void> {
+    const dueMs = this.nextDueMs(pipeline);
+    const nowMs = this.#deps.clock.wallMs();
+    if (dueMs !== null && dueMs <= nowMs) {
+      const by = pipeline.spec.on.schedule as string;
+      await this.#wait(pipeline, { kind: 'schedule', by, count: 1, atMs: nowMs, parameters: {} }, nowMs);
+    }
+    await this.#startIfDue(this.get(pipeline.name));
   }
 
   /** Matches each event once: triggers are stored together with the position up to which events were read. */
@@ -344,9 +357,22 @@ export class Pipelines {
     const known = this.#patterns.get(id);
     if (known !== undefined) return known;
     if (this.#patterns.size > 2 * pipelinesMax) this.#patterns.clear();
-    const compiled = compilePattern(spec.on.event as string);
+    let compiled: EventPattern = () => false;
+    try {
+      compiled = compilePattern(spec.on.event as string);
+    } catch (error) {
+      this.#logUnaccepted(name, 'pattern of events', error);
+    }
     this.#patterns.set(id, compiled);
     return compiled;
+  }
+
+  /** An earlier server stored it. It must not disable the other pipelines. */
+  #logUnaccepted(pipeline: string, what: string, error: unknown): void {
+    this.#deps.log.error(
+      { pipeline, error: messageOf(error) },
+      `the ${what} of a pipeline is not accepted, so it starts no run: apply its file again`,
+    );
   }
 
   async #wait({ name, waiting }: Pipeline, trigger: PipelineTrigger, handledMs?: number): Promise<void> {
