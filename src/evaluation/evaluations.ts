@@ -96,7 +96,9 @@ export class Evaluations {
     this.#rows = new EvaluationRows(db);
     this.answers = new StoredAnswers({ rows: this.#rows, files: registry.files });
     this.tests = new SelectionTests({ db, rows: this.#rows, answers: this.answers });
-    const isInUse = (key: string): boolean => [...this.#running.values()].some(({ stored }) => stored.setKey === key);
+    // One that has ended still cleans up.
+    const isInUse = (key: string): boolean =>
+      [...this.#running.values()].some(({ stored }) => stored.setKey === key && stored.state === 'InProgress');
     this.sets = new EvaluationSets({ ...options, rows: this.#rows, files: registry.files, isInUse });
     this.#runs = new CandidateRuns({ ...options, rows: this.#rows });
   }
