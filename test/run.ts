@@ -3,7 +3,8 @@
  *
  * Tests of the sources share processes (`shared-process.ts`), because a process of its own costs a file more than its tests do. So do
  * those that start servers, some in each. What measures its own process gets one of its own; those that mostly wait go one after the other
- * beside them. All run side by side: two processes that start servers and one that does not, and two at a time after them.
+ * beside them. All run side by side: two processes that start servers and one that does not; when those of one kind are over, the other
+ * kind has its place.
  *
  * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `long` runs those that take too long
  * for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists what takes longest, and which
@@ -189,7 +190,7 @@ async function runUsual(): Promise<Counts[]> {
   const runs = await Promise.all([
     runEach(servers).then(async (done) => [...done, ...(await runEach(sources))]),
     runEach(servers),
-    runEach(sources),
+    runEach(sources).then(async (done) => [...done, ...(await runEach(servers))]),
     run({ those: waiting, option: oneByOne }).then((counts) => [counts]),
   ]);
   return runs.flat();

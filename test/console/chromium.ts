@@ -16,6 +16,8 @@ const flags = [
   '--disable-domain-reliability',
   '--disable-sync',
   '--no-first-run',
+  // There is none: without this flag a software renderer draws each frame with shaders, on the processor.
+  '--disable-gpu',
   '--no-pings',
   '--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication',
   '--disable-dev-shm-usage',
