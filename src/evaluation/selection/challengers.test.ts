@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { openMemoryDatabase } from '../../../test/empty-database.ts';
+import { openRecordedSelection } from '../../../test/recorded-selection.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EndpointView, SelectedLadder } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { Decisions, Events } from '../../records/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { inTransaction } from '../../storage/index.ts';
 import type { EvaluationView } from '../evaluation.ts';
@@ -36,27 +35,8 @@ const ladder = {
 
 async function fixture(t: TestContext) {
   const clock = new VirtualClock(1000);
-  const { db, close } = await openMemoryDatabase();
-  t.after(close);
-  const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
-  await db
-    .insertInto('endpoints')
-    .values({ name_key: 'digits', name: 'digits', ...row })
-    .execute();
-  const events = new Events(db, clock);
-  const decisions = new Decisions(db, clock, events);
-  await decisions.record({
-    kind: 'selection',
-    endpoint: 'digits',
-    variant: 'AllTraffic',
-    trigger: 'deploy',
-    inputs: {},
-    alternatives: [],
-    chosen: { floorPlan: 'a/1', ladder: [{ plan: 'a/1' }, { plan: 'b/1' }], loaded: ladder.models },
-    reason: 'cheapest-certified',
-    explanation: '',
-    changes: true,
-  });
+  const chosen = { floorPlan: 'a/1', ladder: [{ plan: 'a/1' }, { plan: 'b/1' }], loaded: ladder.models };
+  const { db, events, decisions } = await openRecordedSelection(t, clock, { chosen });
   const state = {
     ladder,
     newest: 'a/1',

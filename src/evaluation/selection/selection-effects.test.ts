@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { openMemoryDatabase } from '../../../test/empty-database.ts';
+import { insertEndpoint } from '../../../test/recorded-selection.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EndpointConfig } from '../../deployment/index.ts';
 import { MetricStore, penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
@@ -25,11 +26,7 @@ async function fixture(t: TestContext) {
     await store.close();
     await close();
   });
-  const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
-  await db
-    .insertInto('endpoints')
-    .values({ name_key: 'digits', name: 'digits', ...row })
-    .execute();
+  await insertEndpoint(db, 'digits');
   const decisions = new Decisions(db, clock, new Events(db, clock));
   const config = { name: 'digits', variants: [{ name: 'AllTraffic', ladder: { selection: {} } }] } as unknown as EndpointConfig;
   const effects = new SelectionEffects({ clock, decisions, store, endpoints: () => [config], onFailure: failed });

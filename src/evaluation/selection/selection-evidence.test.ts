@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { openMemoryDatabase } from '../../../test/empty-database.ts';
+import { insertEndpoint } from '../../../test/recorded-selection.ts';
 import type { ServedView } from '../../serving/index.ts';
 import { SelectionEvidence } from './selection-evidence.ts';
 
@@ -29,11 +30,7 @@ const variant = ({ rows = 0, escalated = 0, compared = 0, disagreed = 0, isShado
 async function fixture(t: TestContext) {
   const { db, close } = await openMemoryDatabase();
   t.after(close);
-  const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
-  await db
-    .insertInto('endpoints')
-    .values({ name_key: 'digits', name: 'Digits', ...row })
-    .execute();
+  await insertEndpoint(db, 'Digits');
   const state = { variants: [] as readonly unknown[], endpoints: ['Digits'] };
   const served = () => ({ variants: state.variants }) as unknown as ServedView;
   const start = async (): Promise<SelectionEvidence> => {

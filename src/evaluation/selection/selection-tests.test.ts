@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { openMemoryDatabase } from '../../../test/empty-database.ts';
 import { openPglite } from '../../../test/pglite.ts';
+import { insertEndpoint } from '../../../test/recorded-selection.ts';
 import { type AllottedTest, allotLevels } from '../../selection/index.ts';
 import { inTransaction } from '../../storage/index.ts';
 import type { StoredSet } from '../evaluation-rows.ts';
@@ -16,12 +17,8 @@ for (const [database, open] of [
   const fixture = async (t: TestContext, rows: Readonly<Record<string, readonly number[]>>) => {
     const { db, close } = await open();
     t.after(close);
-    const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
     for (const name of ['digits', 'other']) {
-      await db
-        .insertInto('endpoints')
-        .values({ name_key: name, name, ...row })
-        .execute();
+      await insertEndpoint(db, name);
     }
     const deleted = new Set<string>();
     const setOf = (name: string): StoredSet => ({ name, sha256: name, label: 'label', fingerprints: name }) as StoredSet;

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { openMemoryDatabase } from '../../../test/empty-database.ts';
+import { openRecordedSelection } from '../../../test/recorded-selection.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { EndpointView, SelectedLadder } from '../../deployment/index.ts';
-import { Decisions, Events } from '../../records/index.ts';
 import { inTransaction } from '../../storage/index.ts';
 import type { SelectionInputs } from './selection-decision.ts';
 import { SelectionWatch } from './selection-watch.ts';
@@ -23,29 +22,13 @@ const ladder = {
 
 async function fixture(t: TestContext) {
   const clock = new VirtualClock();
-  const { db, close } = await openMemoryDatabase();
-  t.after(close);
-  const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
-  await db
-    .insertInto('endpoints')
-    .values({ name_key: 'digits', name: 'digits', ...row })
-    .execute();
-  const events = new Events(db, clock);
-  const decisions = new Decisions(db, clock, events);
-  await decisions.record({
-    kind: 'selection',
-    endpoint: 'digits',
-    variant: 'AllTraffic',
-    trigger: 'deploy',
+  const { db, events, decisions } = await openRecordedSelection(t, clock, {
     inputs: { ratePerSecond: 100 },
     alternatives: [
       { name: 'a/1>b/1', usdPerHour: 0.04 },
       { name: 'b/1', usdPerHour: 0.08 },
     ],
     chosen: { floorPlan: 'a/1>b/1', ladder: ladder.rungs.map(({ name: plan }) => ({ plan })), predicted: { p95Ms: 7, usdPerHour: 0.04 } },
-    reason: 'cheapest-certified',
-    explanation: '',
-    changes: true,
   });
   const state = {
     ladder,
