@@ -267,6 +267,7 @@ describe('captured calls', () => {
       for await (const input of readCaptured(reader, { bucket: 'b', prefix: '', endpoint: 'e', fromMs: 0, toMs: atMs + 1e9 })) {
         assert.equal(input.body.length, body.length);
         taken[current] = (taken[current] ?? 0) + 1;
+        structuredClone(null, { transfer: [input.body.buffer as ArrayBuffer] }); // as decoding in a thread does
       }
       return taken;
     };

@@ -55,8 +55,9 @@ export async function* readCaptured(reader: CaptureReader, span: CapturedSpan): 
       const input = capturedInput(line, variant);
       // Times in the files are whole seconds.
       if (input === null || input.atMs < span.fromMs - 999 || input.atMs >= span.toMs) continue;
-      yield input;
+      // Before the body moves to a thread.
       takenBytes += input.body.length;
+      yield input;
       if (++taken >= callsPerFile || takenBytes >= bytesPerFile) break;
     }
     calls += taken;
