@@ -15,6 +15,7 @@ import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
 import { peersBench } from './peers/peers.ts';
 import { python } from './python/python.ts';
+import { scalingBounds } from './scaling/bounds.ts';
 import { scaling } from './scaling/scaling.ts';
 import { scalingSpeed } from './scaling/speed.ts';
 import { selection } from './selection/selection.ts';
@@ -68,7 +69,8 @@ const benchmarks = new Map<string, Benchmark>([
   benchmark('serverless', { seconds: 120 }, ({ seconds, dry: isDry }) => serverless({ seconds, isDry })),
   benchmark('serverless-loads', { seconds: 60 }, ({ seconds, dry: isDry }) => serverlessLoads({ seconds, isDry })),
   benchmark('from-zero', {}, ({ dry: isDry }) => fromZero({ isDry })),
-  benchmark('scaling', { only: { example: 'NASA (retains the other results)' } }, ({ only, dry: isDry }) => scaling({ only, isDry })),
+  benchmark('scaling', { only: { example: 'NASA, or a policy (retains the other results)' } }, ({ only, dry: isDry }) => scaling({ only, isDry })),
+  benchmark('scaling-bounds', {}, ({ dry: isDry }) => scalingBounds({ isDry })),
   benchmark('scaling-speed', {}, ({ dry: isDry }) => scalingSpeed({ isDry })),
   benchmark(
     'selection',

@@ -14,7 +14,8 @@ export interface Published {
 
 export interface Row {
   readonly policy: string;
-  readonly published: Readonly<Record<LoadName, Published>>;
+  /** null: a policy of ours that was not published. */
+  readonly published: Readonly<Record<LoadName, Published>> | null;
 }
 
 type Pair = readonly [costUsdPerMillion: number, attainmentPercent: number, overflowPercent?: number];
@@ -45,8 +46,9 @@ export const rows: readonly Row[] = [
   row('hpa:85,window=300s+overflow', [2.89, 99.962], [2.96, 99.981], [4.75, 99.83]),
   row('hpa:105,window=120s+overflow', [2.39, 99.968], [2.56, 99.984], [4.04, 99.86]),
   row('economic,rho=0.9,hold=3,forecaster=persistence', [2.48, 99.973], [2.77, 99.979], [4.47, 99.842]),
-  row('economic,rho=0.9,hold=3', [2.47, 99.974], [2.52, 99.98], [4.1, 99.853]),
-  row('economic,rho=1,hold=2', [2.36, 99.975, 8.1], [2.45, 99.983, 9.4], [4.13, 99.855, 40.9]),
+  row('economic,rho=0.9,hold=3,forecaster=rls-ar', [2.47, 99.974], [2.52, 99.98], [4.1, 99.853]),
+  row('economic,rho=1,hold=2,forecaster=rls-ar', [2.36, 99.975, 8.1], [2.45, 99.983, 9.4], [4.13, 99.855, 40.9]),
+  { policy: 'economic', published: null },
   row('oracle', [2.75, 100], [2.69, 100], [3.38, 100]),
   row('oracle+overflow', [2.05, 99.998], [2.05, 99.991], [2.35, 99.905]),
 ];

@@ -8,19 +8,24 @@ import { type ScalingResults, type ScalingRow, scalingTable } from './report.ts'
 import { loadNames, rows } from './rows.ts';
 import { loadOf, publishedSpecOf } from './specs.ts';
 
-/** `only` selects one load; stored results of the others are retained. */
+/** `only` selects one load, or one policy; stored results of the others are retained. */
 export async function scaling({ only, isDry }: { readonly only: string; readonly isDry: boolean }): Promise<void> {
   const missing: string[] = [];
   const measured: ScalingRow[] = [];
   const before = cpuUsage();
-  for (const name of loadNames.filter((load) => load.includes(only))) {
+  const at = new Date().toISOString();
+  const isPolicy = rows.some(({ policy }) => policy === only);
+  const isMeasured = (load: string, policy: string): boolean => (isPolicy ? policy === only : load.includes(only));
+  for (const name of loadNames) {
+    const policies = rows.map(({ policy }) => policy).filter((policy) => isMeasured(name, policy));
+    if (policies.length === 0) continue;
     const load = loadOf(name);
     if (typeof load === 'string') {
       missing.push(load);
       continue;
     }
     const results = await simulateAll(
-      rows.map(({ policy }) => publishedSpecOf(policy, load)),
+      policies.map((policy) => publishedSpecOf(policy, load)),
       {
         threads: availableParallelism(),
         interrupted: new AbortController().signal,
@@ -31,7 +36,8 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
       const { requests, coldStarts, dropped, p50Ms, p99Ms } = result;
       measured.push({
         load: name,
-        policy: rows[i]?.policy ?? result.policy,
+        policy: policies[i] ?? result.policy,
+        at,
         costUsdPerMillion: result.costUsdPerMillion ?? 0,
         attainmentPercent: result.attainment * 100,
         overflowPercent: result.overflowShare * 100,
@@ -44,17 +50,17 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
     }
   }
   const { user, system } = cpuUsage(before);
-  const retained = only === '' ? [] : (readResults<ScalingResults>('scaling')?.rows ?? []).filter(({ load }) => !load.includes(only));
+  const stored = readResults<ScalingResults>('scaling');
+  const retained = (stored?.rows ?? []).filter(({ load, policy }) => !isMeasured(load, policy));
   const requests = measured.reduce((sum, row) => sum + row.requests, 0);
   const requestsPerMinuteAndCore = Math.round((requests * 60e6) / (user + system));
-  const at = new Date().toISOString();
   const results: ScalingResults = {
     at,
     commit: commit(),
     machine: machine(),
     requestsPerMinuteAndCore,
     missing,
-    rows: [...retained, ...measured].sort((a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load)),
+    rows: [...retained.map((row) => ({ at: stored?.at ?? at, ...row })), ...measured].sort((a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load)),
   };
   console.log(scalingTable(results));
   if (!isDry) writeResults('scaling', results, scalingTable(results));

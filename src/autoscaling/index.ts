@@ -22,7 +22,7 @@ export { ScalingController, type ScalingControllerOptions } from './scaling/scal
 export { ScalingStates } from './scaling/scaling-states.ts';
 export { scalingPolicy } from './scaling-policies.ts';
 export { checkLimits } from './strategies/check-observation.ts';
-export { type ForecastView, forecastViewOf, horizonFor, slotMsFor } from './strategies/forecast-view.ts';
+export { type ForecastView, forecastViewOf, horizonFor } from './strategies/forecast-view.ts';
 export type {
   Budget,
   FunctionChoice,
@@ -41,5 +41,5 @@ export type {
 export { minimumWithin, remainingForFunctionsUsd } from './strategies/plans/limits.ts';
 export { actionsFor, drainLimitMs, type ScalingAction, type ScalingInstance, scaleInOrder } from './strategies/plans/scale-in.ts';
 export { formatPolicy, type Policy, parsePolicies, parsePolicy } from './strategies/policy.ts';
-export { horizonsOf, initialCount, type PolicyPeriods, periodsOf, policyLeadMs, priceFactorOf } from './strategies/policy-facts.ts';
+export { horizonsOf, initialCount, type PolicyPeriods, periodsOf, policyLeadMs, priceFactorOf, slotMsFor, usesShortSlots } from './strategies/policy-facts.ts';
 export { initialScalingState, restoreScalingState, type ScalingState } from './strategies/scaling-state.ts';

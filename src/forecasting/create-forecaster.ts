@@ -3,20 +3,22 @@ import { PlatformError } from '../errors.ts';
 import type { Forecaster, ForecasterOptions } from './forecaster.ts';
 import { HoltWintersModel } from './holt-winters.ts';
 import { RlsArModel } from './rls-ar.ts';
-import { type ForecasterShape, type PointModel, TrackedForecaster } from './tracked-forecaster.ts';
+import { RlsWindowsModel } from './rls-windows.ts';
+import { conditional, type ForecasterKind, type ForecasterShape, type PointModel, TrackedForecaster, unconditional } from './tracked-forecaster.ts';
 
-/** `rls-ar` is the default of scaling policies; the others are baselines to compare with. */
-export type ForecasterName = 'rls-ar' | 'persistence' | 'seasonal-naive' | 'holt-winters';
+/** `rls-windows` is the default of `economic`, `rls-ar` of other policies; the others are baselines to compare with. */
+export type ForecasterName = 'rls-ar' | 'rls-windows' | 'persistence' | 'seasonal-naive' | 'holt-winters';
 
-const models: Readonly<Record<ForecasterName, (shape: ForecasterShape) => PointModel>> = {
-  'rls-ar': (shape) => new RlsArModel(shape),
-  persistence: persistenceModel,
-  'seasonal-naive': seasonalNaiveModel,
-  'holt-winters': (shape) => new HoltWintersModel(shape),
+const kinds: Readonly<Record<ForecasterName, ForecasterKind>> = {
+  'rls-ar': { newModel: (shape) => new RlsArModel(shape), quantiles: unconditional },
+  'rls-windows': { newModel: (shape) => new RlsWindowsModel(shape), quantiles: conditional },
+  persistence: { newModel: persistenceModel, quantiles: unconditional },
+  'seasonal-naive': { newModel: seasonalNaiveModel, quantiles: unconditional },
+  'holt-winters': { newModel: (shape) => new HoltWintersModel(shape), quantiles: unconditional },
 };
 
 /** Names of all forecasters. The first is the default: it is the most accurate on all tested loads. */
-export const forecasterNames = Object.keys(models) as readonly ForecasterName[];
+export const forecasterNames = Object.keys(kinds) as readonly ForecasterName[];
 
 /** Creates a forecaster without observations. Throws `invalid_request` for an unknown name or invalid options. */
 export function createForecaster(name: string, options: ForecasterOptions): Forecaster {
@@ -24,7 +26,7 @@ export function createForecaster(name: string, options: ForecasterOptions): Fore
   if (known === undefined) {
     throw new PlatformError('invalid_request', `unknown forecaster ${JSON.stringify(name)}: expected one of ${forecasterNames.join(', ')}`);
   }
-  return new TrackedForecaster(known, options, models[known]);
+  return new TrackedForecaster(known, options, kinds[known]);
 }
 
 const stateless = { train: () => undefined, snapshot: () => null, restore: () => undefined } as const;

@@ -49,15 +49,7 @@ export class QuantileTracker {
 
   /** Counts at each τ of the grid around the forecast m = rootMean²; non-decreasing. */
   around(rootMean: number): number[] {
-    const sorted = this.#offsets.toSorted();
-    const isYoung = this.#residualsSeen < residualsForTrust;
-    const spread = Math.max(0.5, 0.25 * rootMean);
-    return Array.from(sorted, (offset, k) => {
-      const prior = (normalQuantiles[k] as number) * spread;
-      // Takes the wider of prior and tracked quantile on either side of the median.
-      const widened = prior < 0 ? Math.min(offset, prior) : prior > 0 ? Math.max(offset, prior) : offset;
-      return Math.max(0, rootMean + (isYoung ? widened : offset)) ** 2;
-    });
+    return rootQuantiles(Array.from(this.#offsets.toSorted()), rootMean, this.#residualsSeen);
   }
 
   snapshot(): Readonly<Record<string, unknown>> {
@@ -73,4 +65,16 @@ export class QuantileTracker {
     tracker.#offsets = unpackFloats(state['offsets'], new Float64Array(quantileGrid.length));
     return tracker;
   }
+}
+
+/** Counts at the offsets from √m, which ascend with τ. With few residuals they are at least as wide as the prior. */
+export function rootQuantiles(offsets: readonly number[], rootMean: number, residualsSeen: number): number[] {
+  const isYoung = residualsSeen < residualsForTrust;
+  const spread = Math.max(0.5, 0.25 * rootMean);
+  return offsets.map((offset, k) => {
+    const prior = (normalQuantiles[k] as number) * spread;
+    // Takes the wider of prior and tracked quantile on either side of the median.
+    const widened = prior < 0 ? Math.min(offset, prior) : prior > 0 ? Math.max(offset, prior) : offset;
+    return Math.max(0, rootMean + (isYoung ? widened : offset)) ** 2;
+  });
 }

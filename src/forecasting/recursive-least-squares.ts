@@ -10,20 +10,23 @@
  */
 import { packFloats, unpackFloats, unpackObject } from './packing.ts';
 
-const forgetting = 0.9997;
+const forgettingDefault = 0.9997;
 const spreadAtStart = 10;
 const traceMaxPerFeature = 1e4;
 
 /** An update takes time quadratic in the number of features, and allocates nothing. */
 export class RecursiveLeastSquares {
   readonly #size: number;
+  readonly #forgetting: number;
   readonly #weights: Float64Array;
   /** P in row-major order; exactly symmetric. */
   readonly #spread: Float64Array;
   readonly #spreadX: Float64Array;
 
-  constructor(size: number) {
+  /** `forgetting`: λ, the weight of a pair relative to the next one. */
+  constructor(size: number, forgetting = forgettingDefault) {
     this.#size = size;
+    this.#forgetting = forgetting;
     this.#weights = new Float64Array(size);
     this.#spread = new Float64Array(size * size);
     this.#spreadX = new Float64Array(size);
@@ -59,6 +62,7 @@ export class RecursiveLeastSquares {
    */
   train(x: Float64Array, z: number): void {
     const size = this.#size;
+    const forgetting = this.#forgetting;
     const [spread, spreadX, weights] = [this.#spread, this.#spreadX, this.#weights];
     let xSpreadX = 0;
     for (let i = 0; i < size; i++) {

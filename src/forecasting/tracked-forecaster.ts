@@ -4,6 +4,7 @@
  * Forecasts made within a gap start from an old count, so they are not scored either.
  */
 import { PlatformError } from '../errors.ts';
+import { ConditionalQuantiles } from './conditional-quantiles.ts';
 import {
   type Forecast,
   type ForecastBasis,
@@ -29,6 +30,42 @@ export interface PointModel {
   restore(state: unknown): void;
 }
 
+/** The quantiles of a model's errors at one horizon. */
+interface ErrorQuantiles {
+  readonly residualsSeen: number;
+  /** Records √count - √m of a forecast m = rootMean², once its slot has ended. */
+  record(residual: number, rootMean: number): void;
+  /** Counts at each τ of `quantileGrid` around m = rootMean²; non-decreasing. */
+  around(rootMean: number): number[];
+  snapshot(): Readonly<Record<string, unknown>>;
+}
+
+interface QuantilesKind {
+  readonly fresh: (shape: ForecasterShape) => ErrorQuantiles;
+  /** Throws `invalid_request`. */
+  readonly restored: (shape: ForecasterShape, provided: unknown) => ErrorQuantiles;
+}
+
+/** Quantiles over all errors. */
+export const unconditional: QuantilesKind = {
+  fresh: () => new QuantileTracker(),
+  restored: (_, provided) => QuantileTracker.restored(provided),
+};
+
+const daysOfErrors = 2.3;
+
+/** Quantiles of the errors of similar forecasts, over some days. */
+export const conditional: QuantilesKind = {
+  fresh: ({ slotsPerDay }) => new ConditionalQuantiles(daysOfErrors * slotsPerDay),
+  restored: ({ slotsPerDay }, provided) => ConditionalQuantiles.restored(daysOfErrors * slotsPerDay, provided),
+};
+
+/** What makes a forecaster: a model of the mean, and quantiles of its errors. */
+export interface ForecasterKind {
+  readonly newModel: (shape: ForecasterShape) => PointModel;
+  readonly quantiles: QuantilesKind;
+}
+
 /** The validated options with defaults. */
 export interface ForecasterShape {
   /** Ascending, without duplicates. */
@@ -52,7 +89,7 @@ const countMax = 1e12;
 /** State of one horizon: error quantiles, and forecasts that await their outcome. */
 interface Track {
   readonly h: number;
-  readonly tracker: QuantileTracker;
+  readonly tracker: ErrorQuantiles;
   /** √m of the forecasts of the last h slots, indexed by slot modulo h; NaN for none. */
   readonly pending: Float64Array;
   /** √m of the forecast from the latest slot. */
@@ -65,19 +102,19 @@ export class TrackedForecaster implements Forecaster {
   readonly name: string;
   readonly horizons: readonly number[];
   readonly #shape: ForecasterShape;
-  readonly #newModel: (shape: ForecasterShape) => PointModel;
+  readonly #kind: ForecasterKind;
   #model: PointModel;
   #history: History;
   #tracks: readonly Track[];
 
-  constructor(name: string, options: ForecasterOptions, newModel: (shape: ForecasterShape) => PointModel) {
+  constructor(name: string, options: ForecasterOptions, kind: ForecasterKind) {
     this.name = name;
     this.#shape = checkOptions(options);
     this.horizons = this.#shape.horizons;
-    this.#newModel = newModel;
-    this.#model = newModel(this.#shape);
+    this.#kind = kind;
+    this.#model = kind.newModel(this.#shape);
     this.#history = new History(capacityOf(this.#shape));
-    this.#tracks = this.horizons.map((h) => newTrack(h, new QuantileTracker()));
+    this.#tracks = this.horizons.map((h) => newTrack(h, kind.quantiles.fresh(this.#shape)));
     this.#predictAhead();
   }
 
@@ -94,7 +131,7 @@ export class TrackedForecaster implements Forecaster {
     history.add(slot, root);
     for (const track of this.#tracks) {
       const made = track.pending[slot % track.h] as number;
-      if (!Number.isNaN(made) && count !== null) track.tracker.record(root - made);
+      if (!Number.isNaN(made) && count !== null) track.tracker.record(root - made, made);
     }
     if (count !== null) this.#model.train(history);
     this.#predictAhead();
@@ -147,8 +184,11 @@ export class TrackedForecaster implements Forecaster {
     }
     const state = unpackObject(provided['state']);
     const history = History.restored(capacityOf(this.#shape), state['history']);
-    const tracks = unpackList(state['tracks'], horizons.length).map((track, i) => restoredTrack(horizons[i] as number, track));
-    const model = this.#newModel(this.#shape);
+    const restoredQuantiles = (track: unknown): ErrorQuantiles => this.#kind.quantiles.restored(this.#shape, track);
+    const tracks = unpackList(state['tracks'], horizons.length).map((track, i) =>
+      restoredTrack(horizons[i] as number, track, restoredQuantiles(track)),
+    );
+    const model = this.#kind.newModel(this.#shape);
     model.restore(state['model']);
     [this.#history, this.#tracks, this.#model] = [history, tracks, model];
   }
@@ -180,16 +220,16 @@ export class TrackedForecaster implements Forecaster {
   }
 }
 
-function newTrack(h: number, tracker: QuantileTracker): Track {
+function newTrack(h: number, tracker: ErrorQuantiles): Track {
   return { h, tracker, pending: new Float64Array(h).fill(Number.NaN), rootMean: 0, basis: 'nothing' };
 }
 
-function restoredTrack(h: number, provided: unknown): Track {
+function restoredTrack(h: number, provided: unknown, tracker: ErrorQuantiles): Track {
   const state = unpackObject(provided);
   const basis = (['nothing', 'declared', 'persistence', 'model'] as const).find((word) => word === state['basis']);
   if (basis === undefined) throw corruptSnapshot('the basis of a forecast is missing');
   const pending = unpackFloats(state['pending'], new Float64Array(h), true);
-  return { h, tracker: QuantileTracker.restored(state), pending, rootMean: unpackNumber(state['rootMean']), basis };
+  return { h, tracker, pending, rootMean: unpackNumber(state['rootMean']), basis };
 }
 
 /** Stored slots: eight days, or more if a short day would not cover the lookback of the models. */

@@ -14,12 +14,13 @@ import {
   type ScalingDecision,
   type ScalingTrigger,
   slotMsFor,
+  usesShortSlots,
 } from '../autoscaling/index.ts';
 import { type ServiceTable, typeCapacityOf } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
 import type { FunctionVariant, InferenceOutcome, VariantPool } from '../serving/index.ts';
 import { ArrivalStream } from './load/arrival-stream.ts';
-import { busyness, loadArrivals, loadHistory } from './load/load.ts';
+import { busyness, historySlotMsFor, loadArrivals, loadHistory } from './load/load.ts';
 import { RowsOfLoad } from './load/rows-of-load.ts';
 import { Measures } from './report/measures.ts';
 import { type DecisionNote, resultOf, type SimulationResult } from './report/result.ts';
@@ -70,7 +71,7 @@ export class Simulation {
     const random = new SeededRandom(spec.serviceSeed);
     const types = fleetTypes(spec, policy);
     const leadMs = Math.max(0, ...types.map((type) => type.leadMs));
-    this.#slotMs = load.history.length > 0 ? Math.max(load.historySlotMs, slotMsFor(leadMs)) : slotMsFor(leadMs);
+    this.#slotMs = historySlotMsFor(load, slotMsFor(leadMs, policy), usesShortSlots(policy));
     const functions = hasFunctions(spec, policy)
       ? new FunctionProvider({
           loop: this.#loop,
@@ -271,7 +272,7 @@ export class Simulation {
       limits: { min: instancesMin, max: instancesMax, ...(floors === undefined ? {} : { floors }) },
       budget: () => this.#budget(),
       slotMs: this.#slotMs,
-      history: loadHistory(load, this.#slotMs),
+      history: loadHistory(load, this.#slotMs, seed),
       isSeasonal: load.isSeasonal,
       spot: Object.fromEntries(
         types.flatMap(({ name, leadMs: recoveryMs, onDemand, interruptionsPerHour }) =>

@@ -3,7 +3,9 @@ import { describe, test } from 'node:test';
 import { openControlPlane } from '../../../test/control-plane.ts';
 import { config, overflow, World } from '../../../test/scaled-world.ts';
 import { parseFloor } from '../../deployment/index.ts';
+import { createForecaster, type ForecasterSnapshot } from '../../forecasting/index.ts';
 import { ScalingStates } from './scaling-states.ts';
+import type { StoredScaler } from './variant-scaler.ts';
 
 describe('the number of instances', () => {
   test('follows the load up and down, and each decision has a reason', async () => {
@@ -16,7 +18,7 @@ describe('the number of instances', () => {
     assert.equal(world.wanted, 5, '30 rows/s need four at 85 %, plus one in reserve');
     assert(world.reported.some((text) => text.startsWith('grew to')));
     world.ratePerSecond = 0;
-    await world.pass(120);
+    await world.pass(2400); // while little is known, the jump counts as something that happens to such a load
     assert.equal(world.wanted, 1);
     const last = world.made.findLast(({ changes }) => changes);
     assert.match(last?.explanation ?? '', /^shrank to 1 × local\.1: /);
@@ -277,6 +279,23 @@ describe('after a restart', () => {
     assert.equal(world.wanted, wanted, 'it remembers the traffic');
     await world.pass(60);
     assert.deepEqual([world.wanted, world.warnings], [wanted, []]);
+  });
+
+  test('drops the counts of a forecaster with slots of another length, and retains the rest', async () => {
+    const world = new World();
+    world.ratePerSecond = 3;
+    await world.pass(60);
+    await world.controller.close();
+    const forecaster = createForecaster('rls-ar', { horizons: [1, 3, 10] });
+    for (let slot = 0; slot < 100; slot++) forecaster.observe(slot, 1000);
+    const stored = JSON.parse(world.stored.get('prod/AllTraffic') as string) as StoredScaler;
+    world.stored.set('prod/AllTraffic', JSON.stringify({ ...stored, slotMs: 60_000, forecaster: forecaster.snapshot() }));
+    world.kill();
+    await world.pass(25);
+    const after = JSON.parse(world.stored.get('prod/AllTraffic') as string) as StoredScaler;
+    assert.deepEqual([after.slotMs, (after.forecaster as ForecasterSnapshot).name], [10_000, 'rls-windows']);
+    assert.deepEqual(after.leadsMs.slice(0, stored.leadsMs.length), stored.leadsMs);
+    assert.deepEqual([world.wanted, world.warnings], [1, []]);
   });
 
   test('starts from scratch if the stored state is corrupt', async () => {

@@ -5,11 +5,11 @@
 import { createForecaster, type Forecaster } from '../../forecasting/index.ts';
 import type { OverflowPlan } from '../../serving/index.ts';
 import { scalingPolicy } from '../scaling-policies.ts';
-import { type ForecastView, forecastViewOf, slotMsFor } from '../strategies/forecast-view.ts';
+import { type ForecastView, forecastViewOf } from '../strategies/forecast-view.ts';
 import { type Budget, type Observation, planTotal, type ScalingTrigger } from '../strategies/observation.ts';
 import { floorWithin, minimumWithin, remainingForFunctionsUsd } from '../strategies/plans/limits.ts';
 import type { Policy } from '../strategies/policy.ts';
-import { forecasterOf, horizonsOf, idleAfterMsOf, periodsOf } from '../strategies/policy-facts.ts';
+import { forecasterOf, horizonsOf, idleAfterMsOf, periodsOf, slotMsFor } from '../strategies/policy-facts.ts';
 import { restoreScalingState, type ScalingState } from '../strategies/scaling-state.ts';
 import type { ScalingDecision } from './decide-record.ts';
 import { decideScaling } from './decide-scaling.ts';
@@ -21,7 +21,7 @@ import { SloHistory, type SloSlot } from './slo-history.ts';
 import { type CountedSlot, SlotCounter } from './slot-counter.ts';
 import { StartBackOffState } from './start-trouble.ts';
 
-/** State that survives a restart: JSON of less than 200 kB. */
+/** State that survives a restart: JSON of less than 250 kB. */
 export interface StoredScaler {
   readonly format: 1;
   readonly slotMs: number;
@@ -57,8 +57,8 @@ const dayMs = 86_400_000;
 /** Poll interval while idle: the maximum time until a request that waits for a cold start is noticed. */
 const coldPollMs = 250;
 const idleAfterMsDefault = 300_000;
-/** Horizons that are always forecast, because the start time of instances can change. */
-const nearHorizons = [1, 2, 3, 4, 5, 6, 7];
+/** Horizons that are always forecast, because the start time of instances can change: short slots last a 24th of it or more. */
+const nearHorizons = [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 17, 25];
 
 /** One per variant. The simulator runs it in virtual time. */
 export class VariantScaler {
@@ -93,7 +93,7 @@ export class VariantScaler {
     this.#leads = new LeadTimes(leadMinMs, known?.leadsMs ?? []);
     this.#slo = new SloHistory(known?.slo ?? []);
     this.#hour = new HourlyBudget(known?.hour ?? null);
-    this.#counter = new SlotCounter(slotMsFor(this.#leads.medianMs));
+    this.#counter = new SlotCounter(slotMsFor(this.#leads.medianMs, this.#policy, known?.slotMs ?? null));
     this.#isRestored = this.#newForecaster(known?.slotMs === this.slotMs ? known.forecaster : null);
   }
 
@@ -274,10 +274,8 @@ export class VariantScaler {
     if (this.#forecaster === null || !this.#isForecast()) return null;
     const { horizons } = this.#forecaster;
     const wanted = horizonsOf(this.#policy, this.#leads.medianMs, this.slotMs);
-    return forecastViewOf(
-      this.#forecaster,
-      horizons.filter((h) => wanted.includes(h)),
-    );
+    const nearest = wanted.map((h) => horizons.find((known) => known >= h) ?? (horizons.at(-1) as number));
+    return forecastViewOf(this.#forecaster, [...new Set(nearest)]);
   }
 
   /** Forecast for the current slot in rows; null if unknown. */
@@ -336,11 +334,11 @@ export class VariantScaler {
   }
 
   /**
-   * Starts a new forecaster if the start time of instances requires slots of another length, because counts of the old length are
-   * useless.
+   * Starts a new forecaster if the start time of instances or the policy requires slots of another length, because counts of the old
+   * length are useless.
    */
   #followLead(): void {
-    const slotMs = slotMsFor(this.#leads.medianMs);
+    const slotMs = slotMsFor(this.#leads.medianMs, this.#policy, this.slotMs);
     if (slotMs === this.slotMs) return;
     this.#counter = new SlotCounter(slotMs);
     this.#newForecaster(null);

@@ -17,6 +17,7 @@ import { type FoundPlan, type PlanSearch, searchPlans } from './plans/plan-searc
 import { heldPlan, largestOf, type RecentPlan, withPlan } from './plans/recent-plans.ts';
 import { currentPlan } from './plans/usable-types.ts';
 import type { Policy } from './policy.ts';
+import { usesShortSlots } from './policy-facts.ts';
 import { correctedRho, floorTau } from './slo-correction.ts';
 import { formatBrief, holdResult, type StrategyInput, type StrategyResult } from './strategy.ts';
 
@@ -54,6 +55,11 @@ const serverlessAfterMs = 600_000;
 /** For instances to return, one must cost at most this share of functions alone, in two consecutive slots. */
 const worthItShare = 0.95;
 const rhoMaxWithoutOverflow = 0.85;
+/**
+ * With short slots, which follow each turn of the load, a running instance stays while it saves this share of its price: if it had to
+ * start again, it would be paid for without use. The share was chosen by simulation, on other days than those of the published figures.
+ */
+const keepShareOfShortSlots = 0.7;
 
 /** Between two plans it only adds instances; `planned` decides everything. */
 export function economic(policy: EconomicPolicy, memory: EconomicMemory, input: StrategyInput): StrategyResult<EconomicMemory> {
@@ -66,6 +72,7 @@ export function economic(policy: EconomicPolicy, memory: EconomicMemory, input: 
 interface Setting {
   readonly rho: number;
   readonly hold: number;
+  readonly keepShare: number;
   readonly near: HorizonForecast;
   readonly far: HorizonForecast;
   readonly weighing: AlternativesInput;
@@ -125,7 +132,8 @@ function settingFor(
     overflow === null ? 0 : isServerlessOnly ? (overflow.usdPerRequestAlone ?? overflow.usdPerRequest) : overflow.usdPerRequest;
   return {
     rho,
-    hold: policy.hold ?? (overflow === null ? 5 : 2),
+    hold: policy.hold ?? (overflow === null ? holdSlotsAlone(leadMs, slotMs) : 2),
+    keepShare: usesShortSlots(policy) ? keepShareOfShortSlots : 1,
     near,
     far,
     weighing: {
@@ -140,16 +148,21 @@ function settingFor(
   };
 }
 
+/** Slots for which an instance without functions is kept after it last paid off: five, or as many as two and a half starts take. */
+function holdSlotsAlone(leadMs: number, slotMs: number): number {
+  return Math.max(5, Math.ceil((2.5 * leadMs) / slotMs));
+}
+
 /** Requests per slot that functions cannot serve, because their total throughput is limited. */
 function notByFunctions(requests: number, overflow: OverflowObservation | null, slotMs: number): number {
   if (overflow === null) return requests;
   return Math.max(0, requests - ((overflow.ratePerSecondMax ?? Number.POSITIVE_INFINITY) * slotMs) / 1000);
 }
 
-function searchFor({ near, far, weighing }: Setting, slotMs: number): PlanSearch {
+function searchFor({ near, far, keepShare, weighing }: Setting, slotMs: number): PlanSearch {
   const { priced, demand, overflowUsdEach, mustCarry, floor, limits } = weighing;
   const nearDemand = near === far ? demand : rising(near.quantiles);
-  return searchPlans({ types: priced, near: nearDemand, far: demand, overflowUsdEach, mustCarry, floor, limits, slotMs });
+  return searchPlans({ types: priced, near: nearDemand, far: demand, overflowUsdEach, mustCarry, floor, limits, slotMs, keepShare });
 }
 
 /** Plans instances, with functions for peaks if there are any. `worth`: whether instances pay off again. */
@@ -261,7 +274,8 @@ function isTooEarly(
   { weighing, hold }: Setting,
 ): boolean {
   if (overflow === null || limits.min > 0 || weighing.mustCarry > 0 || types.some(({ have }) => have > 0)) return false;
-  return hasFewResiduals(observation.forecast?.residualsSeen ?? 0) && savedUsd < wastedStartUsd(weighing.priced, hold, observation.slotMs);
+  const { forecast, slotMs } = observation;
+  return hasFewResiduals(forecast?.residualsSeen ?? 0, slotMs) && savedUsd < wastedStartUsd(weighing.priced, hold, slotMs);
 }
 
 /** True if a plan with instances is clearly cheaper than functions alone. */

@@ -70,11 +70,6 @@ export function horizonFor(leadMs: number, slotMs: number): number {
   return Math.max(1, Math.ceil((leadMs + slotMs) / slotMs - 1e-9));
 }
 
-/** Slot length in milliseconds: a minute, or ten seconds if an instance starts in less than a minute. */
-export function slotMsFor(leadMs: number): number {
-  return leadMs < 60_000 ? 10_000 : 60_000;
-}
-
 /** Why a forecast cannot be used; null if it can. */
 export function forecastFault({ horizons }: ForecastView): string | null {
   if (horizons.length === 0) return 'it has no horizon';

@@ -6,12 +6,14 @@ import { createForecaster } from '../../forecasting/index.ts';
 import { replaceSpot, spotRate } from '../rivals/spot.ts';
 import { risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth } from './fast-path.ts';
-import { atHorizon, forecastFault, forecastViewOf, horizonFor, slotMsFor } from './forecast-view.ts';
+import { atHorizon, forecastFault, forecastViewOf, horizonFor } from './forecast-view.ts';
 import { type Plan, planTotal } from './observation.ts';
 import { affordableUsdPerHour, clampPlan, floorAt, limitsAt, remainingForFunctionsUsd } from './plans/limits.ts';
 import { heldPlan } from './plans/recent-plans.ts';
 import { actionsFor, drainLimitMs, formatPlan, type ScalingInstance, scaleInOrder } from './plans/scale-in.ts';
 import { usableTypes } from './plans/usable-types.ts';
+import { parsePolicy } from './policy.ts';
+import { slotMsFor } from './policy-facts.ts';
 import { burnOf, burnRate, correctSlo, initialSloState, isMostlyLaunched, type SloState } from './slo-correction.ts';
 import { functionsNeeded, warmFunctions, warmUsdPerDay } from './warm-functions.ts';
 
@@ -343,7 +345,23 @@ describe('a forecast', () => {
       [horizonFor(0, minute), horizonFor(1, minute), horizonFor(60_000, minute), horizonFor(120_000, minute), horizonFor(30_000, 10_000)],
       [1, 2, 2, 3, 4],
     );
-    assert.deepEqual([slotMsFor(59_999), slotMsFor(60_000)], [10_000, 60_000]);
+  });
+
+  test('is made for slots of a minute, or of ten seconds if instances start sooner', () => {
+    for (const policy of [null, parsePolicy('hybrid'), parsePolicy('economic,forecaster=rls-ar')]) {
+      assert.deepEqual([slotMsFor(59_999, policy), slotMsFor(60_000, policy)], [10_000, 60_000]);
+    }
+  });
+
+  test('is made for slots of a twelfth of the start time under `economic`, which change only if it is wrong by a factor of two', () => {
+    const economic = parsePolicy('economic');
+    const lengths = [0, 60_000, 120_000, 180_000, 300_000, 600_000, 3_600_000].map((leadMs) => slotMsFor(leadMs, economic));
+    assert.deepEqual(lengths, [10_000, 10_000, 10_000, 15_000, 20_000, 30_000, 60_000]);
+    assert.deepEqual(
+      [60_000, 119_000, 360_000, 361_000].map((leadMs) => slotMsFor(leadMs, economic, 15_000)),
+      [15_000, 15_000, 15_000, 30_000],
+    );
+    assert.equal(slotMsFor(59_000, economic, 60_000), 10_000);
   });
 
   test('for a missing horizon uses the next one', () => {

@@ -48,6 +48,29 @@ export function periodsOf(policy: Policy, slotMs: number): PolicyPeriods {
   }
 }
 
+/** Slot lengths between which short slots are chosen: divisors of a minute. */
+const slotLengthsMs = [10_000, 15_000, 20_000, 30_000, 60_000];
+const slotsPerLead = 12;
+
+/**
+ * Slot length in milliseconds: a minute, or ten seconds if an instance starts in less than a minute. The forecaster of `economic`
+ * takes a twelfth of the start time, between these two: a change of the load is noticed within a twelfth of the time that instances
+ * need to follow it. `currentMs`, the length so far, is retained until it is wrong by a factor of two, because counts of another
+ * length are useless.
+ */
+export function slotMsFor(leadMs: number, policy: Policy | null = null, currentMs: number | null = null): number {
+  if (policy === null || !usesShortSlots(policy)) return leadMs < 60_000 ? 10_000 : 60_000;
+  const shortest = slotLengthsMs[0] as number;
+  const wantedMs = Math.min(60_000, Math.max(shortest, leadMs / slotsPerLead));
+  if (currentMs !== null && slotLengthsMs.includes(currentMs) && currentMs <= 2 * wantedMs && wantedMs <= 2 * currentMs) return currentMs;
+  return slotLengthsMs.findLast((ms) => ms <= wantedMs) ?? shortest;
+}
+
+/** True if the policy's forecaster is made for slots of some seconds. */
+export function usesShortSlots(policy: Policy): boolean {
+  return forecasterOf(policy) === 'rls-windows';
+}
+
 /** Forecast horizons in slots; empty if the policy uses no forecast. */
 export function horizonsOf(policy: Policy, leadMs: number, slotMs: number): number[] {
   switch (policy.kind) {

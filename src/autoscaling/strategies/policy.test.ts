@@ -5,6 +5,7 @@ import { PlatformError } from '../../errors.ts';
 import { formatPolicy, type Policy, parsePolicies, parsePolicy } from './policy.ts';
 
 const rls = { forecaster: 'rls-ar' } as const;
+const windows = { forecaster: 'rls-windows' } as const;
 
 describe('a policy', () => {
   for (const [text, expected] of [
@@ -24,7 +25,7 @@ describe('a policy', () => {
     ['running-max', { kind: 'running-max', factor: 1.44, overflow: true }],
     ['hybrid:90,forecaster=holt-winters', { kind: 'hybrid', percentile: 90, overflow: true, forecaster: 'holt-winters' }],
     ['mark-greedy:1.2', { kind: 'mark-greedy', safety: 1.2, overflow: true, ...rls }],
-    ['economic', { kind: 'economic', rho: null, hold: null, fast: 'auto', overflow: true, ...rls }],
+    ['economic', { kind: 'economic', rho: null, hold: null, fast: 'auto', overflow: true, ...windows }],
     [
       'economic,rho=.9,hold=3,forecaster=persistence,fast=off',
       { kind: 'economic', rho: 0.9, hold: 3, fast: 'off', overflow: true, forecaster: 'persistence' },
@@ -53,7 +54,7 @@ describe('a policy', () => {
     ['economic,rho=2', /rho: expected a number above 0 and at most 1\.5, got '2'/],
     ['economic,rho=1,rho=1', /rho is set twice/],
     ['economic,hold=0', /hold: expected a whole number from 1 to 100/],
-    ['economic,forecaster=lstm', /forecaster: expected rls-ar, persistence, seasonal-naive or holt-winters, got 'lstm'/],
+    ['economic,forecaster=lstm', /forecaster: expected rls-ar, rls-windows, persistence, seasonal-naive or holt-winters, got 'lstm'/],
     ['hpa,window=soon', /duration 'soon' is not understood/],
     ['hpa,window=0', /window: expected a duration above 0/],
     ['hpa+spill', /expected \+overflow at the end, got \+spill/],

@@ -198,7 +198,7 @@ function policyOf(written: Written, kind: PolicyKind, value: number | null, opti
         ...written,
         rho,
         hold,
-        forecaster: options.forecaster(),
+        forecaster: options.forecaster('rls-windows'),
         fast: options.oneOf('fast', ['auto', 'on', 'off']) ?? 'auto',
       };
     }
@@ -249,8 +249,8 @@ class Options {
     return word;
   }
 
-  forecaster(): ForecasterName {
-    return this.oneOf('forecaster', forecasterNames) ?? 'rls-ar';
+  forecaster(byDefault: ForecasterName = 'rls-ar'): ForecasterName {
+    return this.oneOf('forecaster', forecasterNames) ?? byDefault;
   }
 }
 

@@ -125,7 +125,7 @@ describe('combined policies', () => {
   test('decide as often as the most frequent policy, with a forecast if any policy uses one', () => {
     const policy = parsePolicy('economic | track:100');
     assert.deepEqual(periodsOf(policy, minuteMs), { planMs: 10_000, fastMs: 15_000 });
-    assert.equal(forecasterOf(policy), 'rls-ar');
+    assert.equal(forecasterOf(policy), 'rls-windows');
     assert(horizonsOf(policy, 60_000, minuteMs).length > 0);
   });
 

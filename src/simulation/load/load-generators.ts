@@ -74,3 +74,24 @@ export function joinSlots(counts: readonly number[], size: number): number[] {
     return sum;
   });
 }
+
+/** Splits a count over `pieces` slots, as if each request fell into one of them at random. NaN, an unknown count, stays unknown. */
+export function splitCount(random: Random, count: number, pieces: number): number[] {
+  let left = count;
+  return Array.from({ length: pieces }, (_, i) => {
+    const here = i === pieces - 1 || Number.isNaN(left) ? left : binomialCount(random, left, 1 / (pieces - i));
+    left -= here;
+    return Number.isNaN(count) ? Number.NaN : here;
+  });
+}
+
+/** A binomial count: trial by trial up to a hundred trials, a rounded normal number above. */
+function binomialCount(random: Random, trials: number, share: number): number {
+  if (trials > 100) {
+    const drawn = Math.round(trials * share + Math.sqrt(trials * share * (1 - share)) * gauss(random));
+    return Math.min(trials, Math.max(0, drawn));
+  }
+  let count = 0;
+  for (let i = 0; i < trials; i++) if (random.next() < share) count++;
+  return count;
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ArrivalStream } from './arrival-stream.ts';
-import { type Load, loadArrivals, loadHistory, loadOfTrace, parseLoad } from './load.ts';
+import { historySlotMsFor, type Load, loadArrivals, loadHistory, loadOfTrace, parseLoad } from './load.ts';
 
 const minute = { slotMs: 60_000, from: 0, slots: null, loadSeed: 7 };
 const counts = { kind: 'counts', counts: [4, 0, 2, 5] } as const;
@@ -52,9 +52,9 @@ describe('a load', () => {
     assert(Math.abs(between(1200, 1800) - 600_000) < 3000);
   });
 
-  test('that switches between rates has a history of whole slots', () => {
+  test('that switches between rates has a history, second by second', () => {
     const load = parseLoad('mmpp:10,80,600,180', { ...minute, from: 5760, slots: 1440 });
-    assert.equal(load.history.length, 5760);
+    assert.deepEqual([load.history.length, load.historySlotMs], [5760 * 60, 1000]);
     assert.equal(
       load.history.reduce<number>((sum, count) => sum + (count ?? 0), 0),
       11_388_888 - 2_333_328,
@@ -64,17 +64,37 @@ describe('a load', () => {
 
   test('converts history to slots of another length', () => {
     const load = { history: [10, 3], historySlotMs: 60_000 } as unknown as Load;
-    assert.deepEqual(loadHistory(load, 60_000), [10, 3]);
-    assert.deepEqual(loadHistory(load, 120_000), [13]);
-    const tens = loadHistory(load, 10_000);
+    assert.deepEqual(loadHistory(load, 60_000, 1), [10, 3]);
+    assert.deepEqual(loadHistory(load, 120_000, 1), [13]);
+    const tens = loadHistory(load, 10_000, 1);
     assert.equal(tens.length, 12);
     assert.deepEqual(
       [tens.slice(0, 6), tens.slice(6)].map((six) => six.reduce<number>((sum, count) => sum + (count ?? 0), 0)),
       [10, 3],
     );
     const gap = { history: [10, null, 3, 4], historySlotMs: 60_000 } as unknown as Load;
-    assert.deepEqual(loadHistory(gap, 120_000), [null, 7]);
-    assert.deepEqual(loadHistory(gap, 30_000), [5, 5, null, null, 1, 2, 2, 2]);
+    assert.deepEqual(loadHistory(gap, 120_000, 1), [null, 7]);
+    const [one, two, ...rest] = loadHistory(gap, 30_000, 1);
+    assert.equal((one ?? 0) + (two ?? 0), 10);
+    assert.deepEqual([rest.slice(0, 2), rest.length], [[null, null], 6]);
+  });
+
+  test('spreads the requests of a history slot at random, as it spreads those that are replayed', () => {
+    const load = { history: new Array<number>(5000).fill(80), historySlotMs: 60_000 } as unknown as Load;
+    const quarters = loadHistory(load, 15_000, 3) as number[];
+    const variance = quarters.reduce((sum, count) => sum + (count - 20) ** 2, 0) / quarters.length;
+    assert(Math.abs(variance / (80 * 0.25 * 0.75) - 1) < 0.05, `${variance}`);
+    assert.deepEqual(loadHistory(load, 15_000, 3), quarters);
+    const busy = { history: [1_000_000], historySlotMs: 60_000 } as unknown as Load;
+    const parts = loadHistory(busy, 15_000, 3) as number[];
+    assert(parts.reduce((sum, count) => sum + count, 0) === 1_000_000 && parts.every((count) => Math.abs(count - 250_000) < 3000));
+  });
+
+  test('is simulated in slots to which its history can be converted', () => {
+    const inSlots = (historySlotMs: number): Load => ({ history: [1], historySlotMs }) as unknown as Load;
+    const slots = (canSplit: boolean) => [1000, 10_000, 60_000, 600_000].map((ms) => historySlotMsFor(inSlots(ms), 15_000, canSplit));
+    assert.deepEqual([slots(true), slots(false)], [[15_000, 20_000, 15_000, 15_000], [15_000, 20_000, 60_000, 600_000]]);
+    assert.equal(historySlotMsFor({ history: [], historySlotMs: 60_000 } as unknown as Load, 15_000, false), 15_000);
   });
 
   for (const [text, wanted] of [

@@ -5,7 +5,7 @@
 import { PlatformError } from '../../errors.ts';
 import { exponentialMs, type Random, SeededRandom } from '../../random.ts';
 import { threadTask } from '../../threads/index.ts';
-import { arrivalChunksMs, joinSlots, mmppCounts, type SwitchingLoad } from './load-generators.ts';
+import { arrivalChunksMs, joinSlots, mmppCounts, type SwitchingLoad, splitCount } from './load-generators.ts';
 import type { Trace } from './trace.ts';
 
 /** A part of a load with a constant rate. */
@@ -120,7 +120,7 @@ export function parseLoad(text: string, { slotMs, from, slots, loadSeed }: LoadT
     const counts = mmppCounts(new SeededRandom(loadSeed), seconds, switchingOf(body));
     const before = (from * slotMs) / 1000;
     const source = { kind: 'counts', counts: counts.slice(before), slotMs: 1000, scale: 1 } as const;
-    return { ...common, source, history: joinSlots(counts.slice(0, before), slotMs / 1000) };
+    return { ...common, source, history: counts.slice(0, before), historySlotMs: 1000 };
   }
   if (from > 0) throw wrong(`a ${kind} load has no history. Leave out --from`);
   if (kind === 'poisson') {
@@ -149,19 +149,29 @@ export function loadArrivals({ source, durationMs }: Load, seed: number): Iterat
   return source.kind === 'times' ? [source.timesMs].values() : stepChunksMs(random, source.steps, durationMs);
 }
 
-/** Rows of each history slot, converted to slots of `slotMs`. Counts of longer slots are spread evenly. */
-export function loadHistory({ history, historySlotMs }: Load, slotMs: number): (number | null)[] {
+/**
+ * Rows of each history slot, converted to slots of `slotMs`. Counts of longer slots are spread at random, as the replayed requests are:
+ * spread evenly, they would teach a forecaster that the load has no noise.
+ */
+export function loadHistory({ history, historySlotMs }: Load, slotMs: number, seed: number): (number | null)[] {
   if (slotMs === historySlotMs) return [...history];
   // NaN propagates: the sum of a slot with an unknown part is unknown.
   const known = history.map((count) => count ?? Number.NaN);
-  const pieces = Math.round(historySlotMs / slotMs);
+  const random = new SeededRandom(seed);
   const others =
     slotMs > historySlotMs
       ? joinSlots(known, Math.round(slotMs / historySlotMs))
-      : known.flatMap((count) =>
-          Array.from({ length: pieces }, (_, i) => Math.floor(((i + 1) * count) / pieces) - Math.floor((i * count) / pieces)),
-        );
+      : known.flatMap((count) => splitCount(random, count, Math.round(historySlotMs / slotMs)));
   return others.map((count) => (Number.isNaN(count) ? null : count));
+}
+
+/**
+ * The nearest slot length to `slotMs` to which the history can be converted: a divisor or a multiple of its own. The counts of a recording
+ * are not known at finer intervals, so slots are only shortened if `canSplit`.
+ */
+export function historySlotMsFor({ history, historySlotMs }: Load, slotMs: number, canSplit: boolean): number {
+  if (history.length === 0 || (canSplit && historySlotMs % slotMs === 0)) return slotMs;
+  return historySlotMs * Math.max(1, Math.ceil(slotMs / historySlotMs));
 }
 
 /** Mean and peak rate of the generated requests. Iterates over all requests without storing any. */

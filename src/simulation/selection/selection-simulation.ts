@@ -135,7 +135,7 @@ export class SelectionSimulation {
   /** The scaling policy decides over the count of instances, as it does for an endpoint. */
   #scale(fleet: Extract<SelectionFleet, { kind: 'elastic' }>): void {
     const policy = parsePolicy(fleet.scaling);
-    const slotMs = slotMsFor(fleet.leadMs);
+    const slotMs = slotMsFor(fleet.leadMs, policy);
     const planning = this.#planningOf(fleet, policy, slotMs);
     this.#fleet.begin(planning.begin(this.#observed()).plan);
     const { planMs, fastMs } = periodsOf(policy, slotMs);
@@ -160,7 +160,7 @@ export class SelectionSimulation {
       limits: { min: fleet.instancesMin, max: fleet.instancesMax },
       budget: () => null,
       slotMs,
-      history: loadHistory(load, slotMs),
+      history: loadHistory(load, slotMs, this.#spec.seed),
       isSeasonal: load.isSeasonal,
       spot: {},
       types: [

@@ -28,7 +28,11 @@ describe('the hypothetical saving of a first instance', () => {
   });
 
   test('no longer counts once the forecast has enough residuals', () => {
-    assert.deepEqual([hasFewResiduals(0), hasFewResiduals(59), hasFewResiduals(60)], [true, true, false]);
+    assert.deepEqual(
+      [0, 59, 60].map((residuals) => hasFewResiduals(residuals, 60_000)),
+      [true, true, false],
+    );
+    assert.deepEqual([hasFewResiduals(359, 10_000), hasFewResiduals(360, 10_000), hasFewResiduals(59, 600_000)], [true, false, true]);
   });
 });
 

@@ -6,13 +6,14 @@
  */
 import type { PricedType } from './plan-cost.ts';
 
-/** From this number of residuals on, the forecast alone decides. */
+/** From this number of residuals on, and after an hour of slots, the forecast alone decides. */
 const errorsForTrust = 60;
+const hourMs = 3_600_000;
 const billedAtLeastMs = 60_000;
 
 /** True if the forecast has too few residuals to justify a first instance. */
-export function hasFewResiduals(residualsSeen: number): boolean {
-  return residualsSeen < errorsForTrust;
+export function hasFewResiduals(residualsSeen: number, slotMs: number): boolean {
+  return residualsSeen < Math.max(errorsForTrust, hourMs / slotMs);
 }
 
 /**

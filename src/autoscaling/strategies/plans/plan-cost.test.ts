@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { quantileGrid } from '../../../forecasting/index.ts';
 import { quantileOf, tauWeights } from '../forecast-view.ts';
-import { expectedOverflow, type PricedType, planCapacity, planCost } from './plan-cost.ts';
+import { expectedOverflow, instancesUsd, type PricedType, planCapacity, planCost } from './plan-cost.ts';
 import { type PlanProblem, searchPlans } from './plan-search.ts';
 
 const demand = [1000, 1100, 1250, 1350, 1450, 1550, 1650, 1800, 2000, 2400, 2800, 3600];
@@ -101,20 +101,23 @@ const anyDemand = fc
   .array(fc.double({ min: 0, max: 4000, noNaN: true }), { minLength: 12, maxLength: 12 })
   .map((values) => values.sort((a, b) => a - b));
 
+const keepShares = fc.constantFrom(1, 0.7, 0.4);
+
 describe('the search', () => {
   test('for one type finds the same plan as an exhaustive search, within the limits', () => {
     fc.assert(
-      fc.property(anyType, anyDemand, anyDemand, fc.nat(6), fc.nat(6), (type, near, far, min, more) => {
+      fc.property(anyType, anyDemand, anyDemand, fc.nat(6), fc.nat(6), keepShares, (type, near, far, min, more, keepShare) => {
         const max = min + more;
-        const { up, keep } = searchPlans(problem([type], { near, far, limits: { ...unlimited, min, max } }));
+        const { up, keep } = searchPlans(problem([type], { near, far, limits: { ...unlimited, min, max }, keepShare }));
         const usdAt = (n: number, values: readonly number[]): number => planCost([type], [n], values, overflowUsdEach).totalUsd;
+        const worstAt = (n: number): number => Math.max(usdAt(n, near), usdAt(n, far)) - (1 - keepShare) * n * type.usdPerSlot;
         const range = Array.from({ length: more + 1 }, (_, i) => min + i);
         const leastUp = Math.min(...range.map((n) => usdAt(n, far)));
-        const leastKeep = Math.min(...range.map((n) => Math.max(usdAt(n, near), usdAt(n, far))));
+        const leastKeep = Math.min(...range.map(worstAt));
         const [n = -1] = up.counts;
         assert(n >= min && n <= max);
         assert(usdAt(n, far) <= leastUp + 1e-12);
-        assert(Math.max(usdAt(keep.counts[0] ?? 0, near), usdAt(keep.counts[0] ?? 0, far)) <= leastKeep + 1e-12);
+        assert(worstAt(keep.counts[0] ?? 0) <= leastKeep + 1e-12);
       }),
     );
   });
@@ -132,11 +135,11 @@ describe('the search', () => {
 
   test('of two types finds the same plan as an exhaustive search of useful pairs', () => {
     fc.assert(
-      fc.property(anyType, anyType, anyDemand, anyDemand, fc.nat(5), fc.nat(9), fc.nat(3000), (one, two, near, far, min, more, floor) => {
+      fc.property(anyType, anyType, anyDemand, anyDemand, fc.nat(5), fc.nat(9), fc.nat(3000), keepShares, (one, two, near, far, min, more, floor, keepShare) => {
         const types = [one, two];
         const most = (i: 0 | 1): number =>
           Math.max(min, Math.ceil(Math.max(near.at(-1) ?? 0, far.at(-1) ?? 0, floor) / (types[i]?.capacity ?? 1)));
-        const { up, keep } = searchPlans(problem(types, { near, far, floor, limits: { ...unlimited, min, max: min + more } }));
+        const { up, keep } = searchPlans(problem(types, { near, far, floor, limits: { ...unlimited, min, max: min + more }, keepShare }));
         const usdAt = (counts: readonly number[], values: readonly number[]): number =>
           planCost(types, counts, values, overflowUsdEach).totalUsd;
         const shortAt = (counts: readonly number[]): number => {
@@ -149,7 +152,8 @@ describe('the search', () => {
             if (shortAt(counts) > shortAt(up.counts)) continue;
             const isCheaper = usdAt(counts, far) < usdAt(up.counts, far) - 1e-9;
             assert(!isCheaper, `${counts.join()} is cheaper than ${up.counts.join()}`);
-            const worst = (plan: readonly number[]): number => Math.max(usdAt(plan, near), usdAt(plan, far));
+            const worst = (plan: readonly number[]): number =>
+              Math.max(usdAt(plan, near), usdAt(plan, far)) - (1 - keepShare) * instancesUsd(types, plan).instanceUsd;
             if (shortAt(counts) <= shortAt(keep.counts)) assert(worst(counts) >= worst(keep.counts) - 1e-9);
           }
         }

@@ -17,6 +17,8 @@ export interface PlanProblem {
   readonly floor: number;
   readonly limits: CurrentLimits;
   readonly slotMs: number;
+  /** Share of its price that an instance must save to stay; default 1. Below 1 because an instance that is removed too early has to start again. */
+  readonly keepShare?: number;
 }
 
 /** A plan by counts, in the order of `PlanProblem.types`, with its cost per slot. */
@@ -29,7 +31,7 @@ export interface FoundPlan {
 export interface PlanSearch {
   /** argmin cost(n | H): the plan for starting instances. */
   readonly up: FoundPlan;
-  /** argmin max over h in {1, H} of cost(n | h): the plan that limits which running instances can stay. */
+  /** argmin max over h in {1, H} of cost(n | h), with `keepShare` of the price: the plan that limits which running instances can stay. */
   readonly keep: FoundPlan;
   /** `up` without limits, to report its cost. */
   readonly unbounded: FoundPlan;
@@ -65,6 +67,7 @@ export function searchPlans(problem: PlanProblem): PlanSearch {
 class Search {
   readonly #problem: PlanProblem;
   readonly #usdPerSlotMax: number;
+  readonly #keepShare: number;
   readonly #up = new Best();
   readonly #keep = new Best();
   readonly #unbounded = new Best();
@@ -73,6 +76,7 @@ class Search {
   constructor(problem: PlanProblem) {
     this.#problem = problem;
     this.#usdPerSlotMax = (problem.limits.usdPerHourMax * problem.slotMs) / 3_600_000;
+    this.#keepShare = problem.keepShare ?? 1;
   }
 
   get found(): PlanSearch {
@@ -92,7 +96,8 @@ class Search {
     this.#unbounded.offer(counts, 0, 0, 0, notCarried, 0, atFar);
     const tooMany = Math.max(0, total - limits.max);
     if (tooMany > 0 && !this.#up.isOver) return;
-    const atWorst = near === far ? atFar : Math.max(atFar, own + overflowUsdEach * expectedOverflow(near, capacity));
+    const worst = near === far ? atFar : Math.max(atFar, own + overflowUsdEach * expectedOverflow(near, capacity));
+    const atWorst = worst - (1 - this.#keepShare) * instanceUsd;
     const tooFew = Math.max(0, limits.min - total);
     const underFloor = shortOf(floor, capacity);
     const tooDear = total > limits.min ? Math.max(0, instanceUsd - this.#usdPerSlotMax * (1 + 1e-9)) : 0;
@@ -126,8 +131,8 @@ class Search {
       instancesNeededFor(mustCarry - carried, capacity),
       instancesNeededFor(floor - carried, capacity),
     ];
-    const candidates = [1, most, this.#cheapest(counts, varied, most, far)];
-    if (near !== far) candidates.push(this.#cheapest(counts, varied, most, near), this.#cheapest(counts, varied, most, far, near));
+    const candidates = [1, most, this.#cheapest(counts, varied, most, 1, far)];
+    if (near !== far || this.#keepShare < 1) candidates.push(this.#cheapest(counts, varied, most, this.#keepShare, far, near));
     for (const place of [...places, Math.floor(affordable)]) candidates.push(place - 1, place, place + 1);
     candidates.sort((a, b) => a - b);
     let before = 0;
@@ -139,15 +144,16 @@ class Search {
     }
   }
 
-  /** The lowest count at which one more instance does not reduce the cost, under one demand or the worse of two. */
-  #cheapest(counts: number[], varied: number, most: number, demand: readonly number[], other: readonly number[] | null = null): number {
+  /** The lowest count at which one more instance does not reduce the cost, at a share of the price, under one demand or the worse of two. */
+  #cheapest(counts: number[], varied: number, most: number, share: number, demand: readonly number[], other = demand): number {
     const { types, overflowUsdEach } = this.#problem;
     const usd = (count: number): number => {
       counts[varied] = count;
       const { instanceUsd, launchUsd } = instancesUsd(types, counts);
       const capacity = planCapacity(types, counts);
       const left = expectedOverflow(demand, capacity);
-      return instanceUsd + launchUsd + overflowUsdEach * (other === null ? left : Math.max(left, expectedOverflow(other, capacity)));
+      const worse = other === demand ? left : Math.max(left, expectedOverflow(other, capacity));
+      return share * instanceUsd + launchUsd + overflowUsdEach * worse;
     };
     let [low, high] = [1, most];
     while (low < high) {
