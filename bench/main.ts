@@ -69,7 +69,9 @@ const benchmarks = new Map<string, Benchmark>([
   benchmark('serverless', { seconds: 120 }, ({ seconds, dry: isDry }) => serverless({ seconds, isDry })),
   benchmark('serverless-loads', { seconds: 60 }, ({ seconds, dry: isDry }) => serverlessLoads({ seconds, isDry })),
   benchmark('from-zero', {}, ({ dry: isDry }) => fromZero({ isDry })),
-  benchmark('scaling', { only: { example: 'NASA, or a policy (retains the other results)' } }, ({ only, dry: isDry }) => scaling({ only, isDry })),
+  benchmark('scaling', { only: { example: 'NASA, or a policy (retains the other results)' } }, ({ only, dry: isDry }) =>
+    scaling({ only, isDry }),
+  ),
   benchmark('scaling-bounds', {}, ({ dry: isDry }) => scalingBounds({ isDry })),
   benchmark('scaling-speed', {}, ({ dry: isDry }) => scalingSpeed({ isDry })),
   benchmark(

@@ -60,7 +60,9 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
     machine: machine(),
     requestsPerMinuteAndCore,
     missing,
-    rows: [...retained.map((row) => ({ at: stored?.at ?? at, ...row })), ...measured].sort((a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load)),
+    rows: [...retained.map((row) => ({ at: stored?.at ?? at, ...row })), ...measured].sort(
+      (a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load),
+    ),
   };
   console.log(scalingTable(results));
   if (!isDry) writeResults('scaling', results, scalingTable(results));

@@ -41,5 +41,14 @@ export type {
 export { minimumWithin, remainingForFunctionsUsd } from './strategies/plans/limits.ts';
 export { actionsFor, drainLimitMs, type ScalingAction, type ScalingInstance, scaleInOrder } from './strategies/plans/scale-in.ts';
 export { formatPolicy, type Policy, parsePolicies, parsePolicy } from './strategies/policy.ts';
-export { horizonsOf, initialCount, type PolicyPeriods, periodsOf, policyLeadMs, priceFactorOf, slotMsFor, usesShortSlots } from './strategies/policy-facts.ts';
+export {
+  horizonsOf,
+  initialCount,
+  type PolicyPeriods,
+  periodsOf,
+  policyLeadMs,
+  priceFactorOf,
+  slotMsFor,
+  usesShortSlots,
+} from './strategies/policy-facts.ts';
 export { initialScalingState, restoreScalingState, type ScalingState } from './strategies/scaling-state.ts';

@@ -4,7 +4,14 @@ import type { Forecaster, ForecasterOptions } from './forecaster.ts';
 import { HoltWintersModel } from './holt-winters.ts';
 import { RlsArModel } from './rls-ar.ts';
 import { RlsWindowsModel } from './rls-windows.ts';
-import { conditional, type ForecasterKind, type ForecasterShape, type PointModel, TrackedForecaster, unconditional } from './tracked-forecaster.ts';
+import {
+  conditional,
+  type ForecasterKind,
+  type ForecasterShape,
+  type PointModel,
+  TrackedForecaster,
+  unconditional,
+} from './tracked-forecaster.ts';
 
 /** `rls-windows` is the default of `economic`, `rls-ar` of other policies; the others are baselines to compare with. */
 export type ForecasterName = 'rls-ar' | 'rls-windows' | 'persistence' | 'seasonal-naive' | 'holt-winters';

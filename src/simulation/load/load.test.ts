@@ -93,7 +93,13 @@ describe('a load', () => {
   test('is simulated in slots to which its history can be converted', () => {
     const inSlots = (historySlotMs: number): Load => ({ history: [1], historySlotMs }) as unknown as Load;
     const slots = (canSplit: boolean) => [1000, 10_000, 60_000, 600_000].map((ms) => historySlotMsFor(inSlots(ms), 15_000, canSplit));
-    assert.deepEqual([slots(true), slots(false)], [[15_000, 20_000, 15_000, 15_000], [15_000, 20_000, 60_000, 600_000]]);
+    assert.deepEqual(
+      [slots(true), slots(false)],
+      [
+        [15_000, 20_000, 15_000, 15_000],
+        [15_000, 20_000, 60_000, 600_000],
+      ],
+    );
     assert.equal(historySlotMsFor({ history: [], historySlotMs: 60_000 } as unknown as Load, 15_000, false), 15_000);
   });
 

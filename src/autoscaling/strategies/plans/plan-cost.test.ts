@@ -135,29 +135,39 @@ describe('the search', () => {
 
   test('of two types finds the same plan as an exhaustive search of useful pairs', () => {
     fc.assert(
-      fc.property(anyType, anyType, anyDemand, anyDemand, fc.nat(5), fc.nat(9), fc.nat(3000), keepShares, (one, two, near, far, min, more, floor, keepShare) => {
-        const types = [one, two];
-        const most = (i: 0 | 1): number =>
-          Math.max(min, Math.ceil(Math.max(near.at(-1) ?? 0, far.at(-1) ?? 0, floor) / (types[i]?.capacity ?? 1)));
-        const { up, keep } = searchPlans(problem(types, { near, far, floor, limits: { ...unlimited, min, max: min + more }, keepShare }));
-        const usdAt = (counts: readonly number[], values: readonly number[]): number =>
-          planCost(types, counts, values, overflowUsdEach).totalUsd;
-        const shortAt = (counts: readonly number[]): number => {
-          const short = floor - planCapacity(types, counts);
-          return short > floor * 1e-9 ? short : 0;
-        };
-        for (let a = 0; a <= Math.min(most(0), min + more); a++) {
-          for (let b = Math.max(0, min - a); b <= Math.min(most(1), min + more - a); b++) {
-            const counts = [a, b];
-            if (shortAt(counts) > shortAt(up.counts)) continue;
-            const isCheaper = usdAt(counts, far) < usdAt(up.counts, far) - 1e-9;
-            assert(!isCheaper, `${counts.join()} is cheaper than ${up.counts.join()}`);
-            const worst = (plan: readonly number[]): number =>
-              Math.max(usdAt(plan, near), usdAt(plan, far)) - (1 - keepShare) * instancesUsd(types, plan).instanceUsd;
-            if (shortAt(counts) <= shortAt(keep.counts)) assert(worst(counts) >= worst(keep.counts) - 1e-9);
+      fc.property(
+        anyType,
+        anyType,
+        anyDemand,
+        anyDemand,
+        fc.nat(5),
+        fc.nat(9),
+        fc.nat(3000),
+        keepShares,
+        (one, two, near, far, min, more, floor, keepShare) => {
+          const types = [one, two];
+          const most = (i: 0 | 1): number =>
+            Math.max(min, Math.ceil(Math.max(near.at(-1) ?? 0, far.at(-1) ?? 0, floor) / (types[i]?.capacity ?? 1)));
+          const { up, keep } = searchPlans(problem(types, { near, far, floor, limits: { ...unlimited, min, max: min + more }, keepShare }));
+          const usdAt = (counts: readonly number[], values: readonly number[]): number =>
+            planCost(types, counts, values, overflowUsdEach).totalUsd;
+          const shortAt = (counts: readonly number[]): number => {
+            const short = floor - planCapacity(types, counts);
+            return short > floor * 1e-9 ? short : 0;
+          };
+          for (let a = 0; a <= Math.min(most(0), min + more); a++) {
+            for (let b = Math.max(0, min - a); b <= Math.min(most(1), min + more - a); b++) {
+              const counts = [a, b];
+              if (shortAt(counts) > shortAt(up.counts)) continue;
+              const isCheaper = usdAt(counts, far) < usdAt(up.counts, far) - 1e-9;
+              assert(!isCheaper, `${counts.join()} is cheaper than ${up.counts.join()}`);
+              const worst = (plan: readonly number[]): number =>
+                Math.max(usdAt(plan, near), usdAt(plan, far)) - (1 - keepShare) * instancesUsd(types, plan).instanceUsd;
+              if (shortAt(counts) <= shortAt(keep.counts)) assert(worst(counts) >= worst(keep.counts) - 1e-9);
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 200 },
     );
   });
