@@ -50,8 +50,7 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
     }
   }
   const { user, system } = cpuUsage(before);
-  const stored = readResults<ScalingResults>('scaling');
-  const retained = (stored?.rows ?? []).filter(({ load, policy }) => !isMeasured(load, policy));
+  const retained = (readResults<ScalingResults>('scaling')?.rows ?? []).filter(({ load, policy }) => !isMeasured(load, policy));
   const requests = measured.reduce((sum, row) => sum + row.requests, 0);
   const requestsPerMinuteAndCore = Math.round((requests * 60e6) / (user + system));
   const results: ScalingResults = {
@@ -60,9 +59,7 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
     machine: machine(),
     requestsPerMinuteAndCore,
     missing,
-    rows: [...retained.map((row) => ({ at: stored?.at ?? at, ...row })), ...measured].sort(
-      (a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load),
-    ),
+    rows: [...retained, ...measured].sort((a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load)),
   };
   console.log(scalingTable(results));
   if (!isDry) writeResults('scaling', results, scalingTable(results));
