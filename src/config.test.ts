@@ -33,6 +33,7 @@ test('uses defaults if nothing is set', () => {
     databaseUrl: null,
     objects: null,
     clusterKeyFile: null,
+    node: null,
     objectCacheBytes: 53_687_091_200,
     logLevel: 'info',
     bodyLimitBytes: 67_108_864,
@@ -198,6 +199,17 @@ describe('TLS', () => {
     }
     for (const tls of ['off', 'self-signed']) assert.throws(() => load({ tlsCert: 'c', tlsKey: 'k', tls }), /conflict/);
   });
+});
+
+test('a cluster key needs PostgreSQL, and a node needs all that another one must have, too', () => {
+  const all = { databaseUrl: 'postgres://db/penstock', objects: 'postgres', clusterKeyFile: 'cluster.key', node: 'a' };
+  const load = (flags: Record<string, unknown>) => loadConfig({ flags: { ...nowhere, ...flags } });
+  assert.equal(load(all).node, 'a');
+  assert.throws(() => load({ clusterKeyFile: 'cluster.key' }), { code: 'invalid_request', message: /add --database-url URL/ });
+  for (const missing of ['databaseUrl', 'objects', 'clusterKeyFile']) {
+    assert.throws(() => load({ ...all, [missing]: undefined }), { code: 'invalid_request', message: /add --database-url|--node needs/ });
+  }
+  for (const node of ['', '-a', 'a b', "a'b", 'a'.repeat(64)]) assert.throws(() => load({ ...all, node }), { code: 'invalid_request' });
 });
 
 test('derives flag and variable from one name', () => {

@@ -27,6 +27,10 @@ export function loadConfig(deps: ConfigSources): Config {
   if (config.clusterKeyFile !== null && config.databaseUrl === null) {
     throw new PlatformError('invalid_request', '--cluster-key-file is for keys in PostgreSQL: add --database-url URL, or leave it out');
   }
+  if (config.node !== null && (config.databaseUrl === null || config.objects === null || config.clusterKeyFile === null)) {
+    const why = 'the server that replaces another one needs its state, its models and its keys';
+    throw new PlatformError('invalid_request', `--node needs --database-url, --objects and --cluster-key-file: ${why}`);
+  }
   return checkTls(
     config,
     provided.some(({ name }) => name === 'tls'),

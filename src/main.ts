@@ -64,9 +64,17 @@ const context: CliContext = {
     onSecondInterrupt = run;
   },
   async up(options) {
-    const platform = await start(await configOf(options.flags));
+    const config = await configOf(options.flags);
+    const starting = start(config);
+    // A server that stands by is not waited for.
+    const platform = await (config.node === null ? starting : Promise.race([starting, interrupted]));
+    if (platform === undefined) return 0;
     process.stdout.write(`penstock ready ${platform.url}\n`);
-    await interrupted;
+    const reason = await Promise.race([interrupted, platform.replaced]);
+    if (reason !== undefined) {
+      process.stderr.write(`penstock: ${reason}\n`);
+      return 1;
+    }
     await platform.drain();
     await platform.close();
     return 0;

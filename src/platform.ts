@@ -59,6 +59,8 @@ export interface Platform {
   /** `127.0.0.1:8001`; null if gRPC is not served. */
   readonly grpc: string | null;
   readonly ledger: Ledger;
+  /** Resolves, with the reason, when another node has taken the place of this one: it must end. */
+  readonly replaced: Promise<string>;
   /** A one-time sign-in link to the console; null on loopback, where sign-in is not needed. */
   signInLink(): string | null;
   /**
@@ -82,7 +84,7 @@ export async function startPlatform(config: Config, product: Product): Promise<P
 }
 
 async function build(config: Config, product: Product, closers: Closers): Promise<Platform> {
-  const foundation = await openFoundation(config, closers);
+  const foundation = await openFoundation(config, product.version, closers);
   const { clock, directory, logs, startedAtMs } = foundation;
   const interpreters = new LateInterpreters();
   const interpreterOf: LateInterpreters['find'] = (environment) => interpreters.find(environment);
@@ -116,7 +118,8 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const signInLink = (): string | null =>
     isLoopback(config.host) ? null : `${reachableUrl(url, listener.names)}/sign-in#${access.signInLink()}`;
   const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc, aws });
-  return { ...addresses, ledger, signInLink, drain, close: () => closers.close() };
+  const replaced = foundation.node?.replaced ?? new Promise<never>(() => undefined);
+  return { ...addresses, ledger, replaced, signInLink, drain, close: () => closers.close() };
 }
 
 interface Base extends Foundation {

@@ -64,7 +64,8 @@ export interface MemberOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly node: NodeDescription;
-  readonly handlers: SlotHandlers;
+  /** Null: the nodes share the role of the controller alone, and place no slots. */
+  readonly handlers: SlotHandlers | null;
   /** Shows the other nodes that this process runs. Without it, they notice its end by its lease alone. */
   readonly openPresence?: (key: number) => Promise<NodePresence>;
   readonly limits?: MemberLimits;
@@ -125,7 +126,12 @@ export class Member {
 
   /** Whether other processes must take this one for live. If not, only fenced transactions tell what it still owns. */
   get isCertain(): boolean {
-    return this.#options.clock.nowMs() < this.#certainUntilMs && this.#presence?.lock.isHeld !== false;
+    return this.isLeaseCurrent && this.#presence?.lock.isHeld !== false;
+  }
+
+  /** Whether the lease has time left, by the monotonic clock of this process. */
+  get isLeaseCurrent(): boolean {
+    return this.#options.clock.nowMs() < this.#certainUntilMs;
   }
 
   /** The slots of this process, by number. */
@@ -191,7 +197,8 @@ export class Member {
     const { db, handlers, onFailure } = this.#options;
     for (const loop of this.#loops) await loop.close();
     await Promise.all(this.#handingOver.values());
-    await Promise.all([...this.#owned.values()].map((ownership) => handlers.beforeHandOver(ownership).catch(onFailure)));
+    const release = async (ownership: SlotOwnership): Promise<void> => handlers?.beforeHandOver(ownership);
+    await Promise.all([...this.#owned.values()].map((ownership) => release(ownership).catch(onFailure)));
     this.#owned.clear();
     // Without the database the lease runs out by itself.
     if (this.#term !== null) await releaseController(db, this.#term).catch(onFailure);
@@ -243,6 +250,7 @@ export class Member {
     const dead = new Set<ClusterNode>();
     for (const suspect of suspects)
       if (!isSameProcess(suspect, self) && (await declareDead(db, suspect, absenceOf(suspect)))) dead.add(suspect);
+    if (this.#options.handlers === null) return 0;
     const nodes = state.nodes.map((node) => (dead.has(node) ? { ...node, isLive: false } : node));
     const { assigned, requested } = placeSlots(nodes, state.slots, this.#limits.movesMax);
     return (await assignSlots(db, term, assigned)) + (await requestMoves(db, term, requested));
@@ -250,6 +258,7 @@ export class Member {
 
   #follow({ slots }: ClusterState, read: number): void {
     const { handlers } = this.#options;
+    if (handlers === null) return;
     const self = this.#self;
     const isBusy = (slot: number): boolean => this.#handingOver.has(slot) || (this.#outdated.get(slot) ?? 0) >= read;
     const own = new Map(slots.filter(({ owner }) => isSameProcess(owner, self)).map((slot) => [slot.slot, slot]));
@@ -273,9 +282,9 @@ export class Member {
     const { db, handlers, onFailure } = this.#options;
     const { slot } = ownership;
     try {
-      await handlers.beforeHandOver(ownership);
+      await handlers?.beforeHandOver(ownership);
       if (await handOver(db, ownership)) this.#owned.delete(slot);
-      else if (this.#owned.get(slot) === ownership) handlers.taken(ownership); // The other node died in the meantime.
+      else if (this.#owned.get(slot) === ownership) handlers?.taken(ownership); // The other node died in the meantime.
     } catch (error) {
       // The next round shows whether the slot moved.
       this.#owned.delete(slot);
@@ -291,7 +300,7 @@ export class Member {
     this.#certainUntilMs = 0;
     for (const [slot, ownership] of this.#owned) {
       this.#owned.delete(slot);
-      if (!this.#handingOver.has(slot)) this.#options.handlers.lost(ownership);
+      if (!this.#handingOver.has(slot)) this.#options.handlers?.lost(ownership);
     }
   }
 }

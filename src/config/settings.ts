@@ -29,6 +29,8 @@ export interface Config {
   readonly databaseUrl: string | null;
   /** With it, keys are in PostgreSQL, encrypted. */
   readonly clusterKeyFile: string | null;
+  /** The name of this server among those that share the database; null if it is alone. */
+  readonly node: string | null;
   /** Where objects are; null for the folders of the data directory. */
   readonly objects: string | null;
   /** The size limit of the copies of objects that are elsewhere. */
@@ -132,6 +134,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: null,
     help: 'file of 32 bytes in base64: keys are stored in PostgreSQL, encrypted with them, for all servers that have the file',
     ...textKind('F'),
+  },
+  node: {
+    name: 'node',
+    default: null,
+    help: 'name of this server among several on one database: one serves, the others stand by and replace it',
+    ...patternKind('NAME', /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, 'letters, digits and hyphens, at most 63'),
   },
   objects: {
     name: 'objects',

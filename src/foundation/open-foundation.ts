@@ -35,6 +35,7 @@ import {
   removeUnfinishedCopies,
 } from '../storage/index.ts';
 import { ThreadPool } from '../threads/index.ts';
+import { ServerNode } from './server-node.ts';
 import { type ObjectStores, openStores } from './stores.ts';
 
 /** Facts about the installed program. */
@@ -54,6 +55,8 @@ export interface Foundation extends ObjectStores {
   readonly directory: DataDirectory;
   readonly db: Database;
   readonly availability: Availability;
+  /** Null if this server is alone on its database. */
+  readonly node: ServerNode | null;
   readonly jobs: Jobs;
   readonly metricsDb: Database;
   readonly series: MetricStore;
@@ -83,7 +86,7 @@ function openThreads(clock: SystemClock, closers: Closers): ThreadPool {
 }
 
 /** Opens the foundation, and adds a closer for each part as it opens. Throws `PlatformError`. */
-export async function openFoundation(config: Config, closers: Closers): Promise<Foundation> {
+export async function openFoundation(config: Config, version: string, closers: Closers): Promise<Foundation> {
   const clock = new SystemClock();
   const startedAtMs = clock.wallMs();
   const directory = await openDataDirectory(config.dataDir);
@@ -97,8 +100,10 @@ export async function openFoundation(config: Config, closers: Closers): Promise<
   const onCheckpointFailure = (error: unknown): void =>
     log.warn({ error: messageOf(error) }, 'failed to checkpoint the database log, will retry');
   const checkpoints = { checkpointer, clock, onFailure: onCheckpointFailure };
-  const state = await openStateDatabase(config, directory, { log, clock, checkpoints });
+  const node = await ServerNode.open(config, { clock, log, version }, closers);
+  const state = await openStateDatabase(config, directory, { log, clock, checkpoints, node });
   closers.push(state.close);
+  await node?.serve();
   const { db, dialect, availability } = state;
   await bindInstallation({ directory, db, databaseUrl: config.databaseUrl, clock });
   const stores = await openStores(config, { directory, db, clock, log }, closers);
@@ -125,6 +130,7 @@ export async function openFoundation(config: Config, closers: Closers): Promise<
     db,
     ...stores,
     availability,
+    node,
     jobs: new Jobs({ db, dialect, clock }),
     metricsDb,
     series,
@@ -136,16 +142,23 @@ export async function openFoundation(config: Config, closers: Closers): Promise<
   };
 }
 
+interface StateDatabaseDeps {
+  readonly log: Logs['platform'];
+  readonly clock: SystemClock;
+  readonly checkpoints: CheckpointOptions;
+  readonly node: ServerNode | null;
+}
+
 async function openStateDatabase(
   { databaseUrl: url }: Config,
   directory: DataDirectory,
-  { log, clock, checkpoints }: { readonly log: Logs['platform']; readonly clock: SystemClock; readonly checkpoints: CheckpointOptions },
+  { log, clock, checkpoints, node }: StateDatabaseDeps,
 ): Promise<OpenDatabase> {
   if (url === null) {
     await rejectMissingDatabase(directory);
     return openDatabase({ file: directory.stateDb, synchronous: 'FULL', checkpoints }, ['state']);
   }
-  const server = { host: hostname(), pid: process.pid, dataDirectory: directory.path };
+  const server = { host: hostname(), pid: process.pid, dataDirectory: directory.path, node: node ?? undefined };
   const onAvailability = (problem: string | null): void => {
     if (problem === null) log.warn({}, 'the database is available again');
     else log.error({ problem }, 'the database is unavailable: control calls fail, inference continues');

@@ -124,6 +124,23 @@ async function openPostgres(where: PostgresLocation, purposes: readonly Purpose[
 }
 
 /**
+ * Opens a PostgreSQL database that another server migrates, without its lock. Null if no version with tables of a cluster was started on it
+ * yet. Throws `unavailable`.
+ */
+export async function openMigrated({
+  url,
+  clock = new SystemClock(),
+  limits = defaultPostgresLimits,
+}: PostgresLocation): Promise<OpenDatabase | null> {
+  const postgres = await Postgres.open(url, { clock, limits });
+  const opened = guarded(new Kysely<Tables>({ dialect: postgres.dialect }), 'postgres');
+  const { rows } = await sql<{ there: string | null }>`select to_regclass('cluster_slots')::text as there`.execute(opened.db);
+  if (rows[0]?.there !== null) return opened;
+  await opened.close();
+  return null;
+}
+
+/**
  * The part of `openDatabase` after the dialect is known; tests use it to open PGlite. `locked` runs the migrations under a lock if the
  * dialect has none (Kysely takes PostgreSQL's advisory lock itself). `abandon` closes the connection if the migrations fail.
  */

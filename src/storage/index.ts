@@ -13,6 +13,7 @@ export {
   isUniqueViolation,
   type OpenDatabase,
   openDatabase,
+  openMigrated,
 } from './database.ts';
 export { databaseTime, limitIdleTime } from './database-time.ts';
 export { bindInstallation, databaseName, rejectMissingDatabase } from './installation.ts';
@@ -32,6 +33,7 @@ export { VerifiedFiles } from './objects/verified-files.ts';
 export { firstIdAt, OrderedIds, timeOfId } from './ordered-ids.ts';
 export { ConnectionLost, isOutcomeUnknown } from './postgres/postgres-errors.ts';
 export { isKeyAbsent, Presence, presentKeys } from './postgres/presence.ts';
+export { endLockOfNode, type NodeLock } from './postgres/server-lock.ts';
 export { inSharedTransaction } from './shared-transactions.ts';
 export { Checkpointer } from './sqlite/checkpointer.ts';
 export { CommittedSequence } from './sqlite/committed-sequence.ts';

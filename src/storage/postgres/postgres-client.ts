@@ -5,6 +5,8 @@ const bigintOid = 20;
 
 /** PostgreSQL shows these names in `pg_stat_activity`. */
 export const lockApplicationName = 'penstock lock';
+/** Begins the application name of the connection by which a node of a cluster holds the lock. */
+export const nodeLockPrefix = 'penstock lock of node';
 /** Begins the application name of a server's connections, by which the next holder of the lock finds those left behind. */
 export const serverPrefix = 'penstock server';
 

@@ -7,10 +7,11 @@ import { sql } from 'kysely';
 import { type PostgresServer, startPostgres, whyNoPostgres } from '../../../test/postgres-server.ts';
 import { TcpProxy } from '../../../test/tcp-proxy.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import { inTransaction, type OpenDatabase, openDatabase, type PostgresLocation } from '../database.ts';
+import { inTransaction, type OpenDatabase, openDatabase, openMigrated, type PostgresLocation } from '../database.ts';
 import { inSharedTransaction } from '../shared-transactions.ts';
 import type { Database } from '../tables.ts';
 import { isOutcomeUnknown } from './postgres-errors.ts';
+import { endLockOfNode } from './server-lock.ts';
 
 /** Shorter than in production, to keep tests fast. */
 const limits = { connectMs: 500, statementMs: 400 };
@@ -183,6 +184,32 @@ describe('two servers on one PostgreSQL', { skip: whyNoPostgres() }, () => {
     assert.match(one.availability.takenOver ?? '', /process 22 on beta .* restart this one/);
     await assert.rejects(addGroup(one.db, 'y'), (error) => isUnavailable(error) && /beta/.test(messageOf(error)));
     assert.equal(await server.psql('select count(*) from model_groups', 'taken'), '2');
+  });
+
+  test('a node can be replaced by the next one while its process still runs; a server without a name cannot', async (t) => {
+    const url = await server.createDatabase('nodes');
+    const alone = await openDatabase({ url, server: first });
+    await inTransaction(alone.db, endLockOfNode);
+    await addGroup(alone.db, 'of the one without a name');
+    await alone.close();
+
+    let mayServe = true;
+    const node = (name: string) => ({ name, mayServe: () => name === 'b' || mayServe });
+    const one = await openDatabase({ url, server: { ...first, node: node('a') } });
+    t.after(one.close);
+    await addGroup(one.db, 'of a');
+    await assert.rejects(openDatabase({ url, server: { ...second, node: node('b') } }), { code: 'wrong_state' });
+    mayServe = false;
+    const controller = await openMigrated({ url });
+    assert(controller !== null);
+    await inTransaction(controller.db, endLockOfNode);
+    await controller.close();
+    await until(() => addGroup(one.db, 'too late').then(() => false, isUnavailable));
+    const two = await openDatabase({ url, server: { ...second, node: node('b') } });
+    t.after(two.close);
+    await addGroup(two.db, 'of b');
+    await assert.rejects(addGroup(one.db, 'too late'), isUnavailable);
+    assert.deepEqual(await groups(two.db), ['of a', 'of b', 'of the one without a name']);
   });
 
   test('a lingering session of the first server cannot write after the second has started', async (t) => {

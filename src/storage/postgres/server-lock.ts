@@ -9,10 +9,19 @@
  * If another server held the lock in between, this one stays stopped, because its view of the database is outdated.
  */
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import pg from 'pg';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import { clientConfig, lockApplicationName, serverApplicationName, serverPrefix, withoutPassword } from './postgres-client.ts';
+import type { Transaction } from '../tables.ts';
+import {
+  clientConfig,
+  lockApplicationName,
+  nodeLockPrefix,
+  serverApplicationName,
+  serverPrefix,
+  withoutPassword,
+} from './postgres-client.ts';
 import { cannotConnect } from './postgres-errors.ts';
 
 /** Identifies a server to another one that tries to use the same database. */
@@ -20,6 +29,15 @@ export interface ServerIdentity {
   readonly host: string;
   readonly pid: number;
   readonly dataDirectory: string;
+  /** A node of a cluster, from which the next one may take the lock with `endLockOfNode`. */
+  readonly node?: NodeLock | undefined;
+}
+
+/** A node may serve only while it has the role of the controller. */
+export interface NodeLock {
+  readonly name: string;
+  /** Asked before a lost lock is acquired again. */
+  mayServe(): boolean;
 }
 
 /** The server that takes the lock, and the callback for its loss to another server. */
@@ -116,6 +134,7 @@ export class ServerLock {
     if (this.#holding !== null) return;
     if (this.#takenOver !== null) throw this.#refusal(this.#takenOver);
     if (this.#isClosed) throw new PlatformError('unavailable', 'the server is stopping');
+    if (this.#options.server.node?.mayServe() === false) throw this.#refusal('another node may have taken its place');
     this.#taking ??= this.#retake().finally(() => {
       this.#taking = null;
     });
@@ -157,7 +176,7 @@ export class ServerLock {
   /** Tries to acquire the lock. Returns a description of the holder if another server has it. */
   async #try(): Promise<string | null> {
     const { clock, connectMs } = this.#options;
-    const client = new pg.Client({ ...clientConfig(this.#url, lockApplicationName), connectionTimeoutMillis: connectMs });
+    const client = new pg.Client({ ...clientConfig(this.#url, lockNameOf(this.#options.server)), connectionTimeoutMillis: connectMs });
     client.on('error', () => undefined);
     const cancel = clock.after(2 * connectMs, () => void client.end().catch(() => undefined));
     let holds = false;
@@ -230,6 +249,19 @@ export class ServerLock {
 function assertHeld(holding: object | null): asserts holding {
   if (holding === null)
     throw new PlatformError('unavailable', 'the connection to the database was lost during startup: start the server again');
+}
+
+function lockNameOf({ node }: ServerIdentity): string {
+  return node === undefined ? lockApplicationName : `${nodeLockPrefix} ${node.name}`;
+}
+
+/**
+ * Ends the session by which a node holds the lock, if one does: the node is dead, but its process may have been stopped and hold its
+ * connections. Call it as the controller.
+ */
+export async function endLockOfNode(tx: Transaction): Promise<void> {
+  await sql`select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    where ${sql.raw(ofOurLock)} and starts_with(a.application_name, ${nodeLockPrefix})`.execute(tx);
 }
 
 /** Null if no holder was ever recorded. */

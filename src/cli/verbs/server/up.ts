@@ -32,7 +32,7 @@ export function addQuickstart(program: Command, context: CliContext): void {
 /** The settings under each heading of the help. */
 const headings: Readonly<Record<string, readonly string[]>> = {
   'Addresses and TLS:': ['host', 'port', 'grpcPort', 'tls', 'tlsCert', 'tlsKey', 'connectionsMax', 'gateways'],
-  'State:': ['dataDir', 'databaseUrl', 'clusterKeyFile', 'objects', 'objectCache', 'artifactLimit', 'metricsLimit'],
+  'State:': ['dataDir', 'databaseUrl', 'clusterKeyFile', 'node', 'objects', 'objectCache', 'artifactLimit', 'metricsLimit'],
   'Requests:': ['bodyLimit', 'asyncBodyLimit', 'invocationLimit', 'invocationTimeout', 'timeout', 'queueRowsMax', 'memoryLimit', 'drain'],
   'Workers and control loops:': ['cores', 'warmWorkers', 'profileBudget', 'batchPeriod', 'scalingLead', 'startDelay'],
   'Logs and traces:': ['logLevel', 'requestLines', 'otlpEndpoint', 'traceShare'],

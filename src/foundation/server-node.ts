@@ -1,0 +1,149 @@
+/**
+ * This server among others on one database: one serves, the others stand by. The one that serves is the controller of the cluster. When it
+ * is dead, another one claims the role, ends what its process may still hold, and starts.
+ */
+import assert from 'node:assert/strict';
+import { type Clock, every } from '../clock.ts';
+import type { Closers } from '../closers.ts';
+import { asController, type ControllerTerm, Member, readClusterState } from '../cluster/index.ts';
+import type { Config } from '../config.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Logs } from '../logs/index.ts';
+import { type Database, endLockOfNode, type NodeLock, openMigrated, Presence } from '../storage/index.ts';
+
+const lookEveryMs = 100;
+const connectMs = 5000;
+/** How long a server of the same name, which was just killed, may be taken for live. */
+const joinMsMax = 5000;
+/** The first node of a new database has the role after one round. */
+const firstRoleMsMax = 5000;
+
+interface ServerNodeDeps {
+  readonly clock: Clock;
+  readonly log: Logs['platform'];
+  readonly version: string;
+}
+
+export class ServerNode implements NodeLock {
+  readonly name: string;
+  readonly #url: string;
+  readonly #deps: ServerNodeDeps;
+  readonly #replaced = Promise.withResolvers<string>();
+  #member: Member | null = null;
+  #closeDb: () => Promise<void> = async () => undefined;
+  #lastWarning = '';
+  #stopLooking: () => void = () => undefined;
+
+  private constructor(name: string, url: string, deps: ServerNodeDeps) {
+    this.name = name;
+    this.#url = url;
+    this.#deps = deps;
+  }
+
+  /** Resolves when this server is to serve. Null if it is alone. Throws `wrong_state` if a live node has the name. */
+  static async open({ node, databaseUrl }: Config, deps: ServerNodeDeps, closers: Closers): Promise<ServerNode | null> {
+    if (node === null || databaseUrl === null) return null;
+    const server = new ServerNode(node, databaseUrl, deps);
+    closers.push(() => server.#end());
+    // On a new database, the lock decides who is first, and creates the tables.
+    const db = await server.#join();
+    if (db !== null) while (!(await server.#takeOver(db, await server.#role(db)))) await server.#pause();
+    return server;
+  }
+
+  /** Resolves when another node has taken the role of this one. */
+  get replaced(): Promise<string> {
+    return this.#replaced.promise;
+  }
+
+  mayServe(): boolean {
+    return this.#member === null || (this.#member.term !== null && this.#member.isLeaseCurrent);
+  }
+
+  /** Called with the lock of the database. Throws `unavailable` if another node was faster on a new database. */
+  async serve(): Promise<void> {
+    if (this.#member === null) {
+      const db = await this.#join();
+      assert(db !== null, 'the lock was taken after the tables were created');
+      await this.#role(db, this.#deps.clock.nowMs() + firstRoleMsMax);
+    }
+    this.#stopLooking = every(this.#deps.clock, lookEveryMs, () => {
+      if (this.#member?.term !== null) return;
+      this.#replaced.resolve('another node has taken the place of this one. Start it again: it then stands by');
+    });
+  }
+
+  /** Null if the database has no tables of a cluster yet. */
+  async #join(): Promise<Database | null> {
+    const { clock, version } = this.#deps;
+    const opened = await openMigrated({ url: this.#url, clock });
+    if (opened === null) return null;
+    this.#closeDb = opened.close;
+    const openPresence = (key: number): Promise<Presence> => Presence.open(this.#url, key, { clock, connectMs });
+    const options = { db: opened.db, clock, node: { name: this.name, version }, handlers: null, openPresence };
+    const untilMs = clock.nowMs() + joinMsMax;
+    while (this.#member === null) {
+      try {
+        this.#member = await Member.join({ ...options, onFailure: (error) => this.#warn(error) });
+      } catch (error) {
+        const mayBeDead = error instanceof PlatformError && error.code === 'wrong_state' && clock.nowMs() < untilMs;
+        if (!mayBeDead) throw error;
+        await this.#pause();
+      }
+    }
+    this.#member.open();
+    return opened.db;
+  }
+
+  /** Resolves when this node is the controller. */
+  async #role(db: Database, untilMs = Number.POSITIVE_INFINITY): Promise<ControllerTerm> {
+    const { clock, log } = this.#deps;
+    for (let isLogged = false; ; ) {
+      const term = this.#member?.term ?? null;
+      if (term !== null) return term;
+      if (clock.nowMs() >= untilMs) throw new PlatformError('unavailable', 'another node was faster: start this one again');
+      const serving = isLogged ? undefined : await servingNode(db);
+      if (serving !== undefined && serving !== this.name) {
+        log.info({ node: this.name, serving }, 'standing by: another node serves');
+        isLogged = true;
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Ends what a process of an earlier controller may still hold. False if the role was lost meanwhile. */
+  async #takeOver(db: Database, term: ControllerTerm): Promise<boolean> {
+    try {
+      await asController(db, term, endLockOfNode);
+      this.#deps.log.info({ node: this.name, epoch: term.epoch }, 'this node serves from now on');
+      return true;
+    } catch (error) {
+      this.#warn(error);
+      return false;
+    }
+  }
+
+  /** While the database is away, each round fails for the same reason. */
+  #warn(error: unknown): void {
+    const message = messageOf(error);
+    if (message !== this.#lastWarning)
+      this.#deps.log.warn({ node: this.name, error: message }, 'the cluster: a round failed, will be repeated');
+    this.#lastWarning = message;
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#deps.clock.after(lookEveryMs, resolve));
+  }
+
+  async #end(): Promise<void> {
+    this.#stopLooking();
+    await this.#member?.close();
+    await this.#closeDb();
+  }
+}
+
+/** Undefined if no node serves, or the database does not answer. */
+async function servingNode(db: Database): Promise<string | undefined> {
+  const state = await readClusterState(db).catch(() => null);
+  return state?.controller.holder?.name;
+}
