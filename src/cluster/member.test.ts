@@ -46,7 +46,7 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     const handedOver = a.log.filter((line) => line.startsWith('handing over')).map((line) => line.replace('handing over', 'taken'));
     assert.deepEqual(new Set([...b.log, ...c.log]), new Set(handedOver));
     assert.equal(handedOver.length, 170);
-    await pass(nodes, 5000);
+    await pass(nodes, 50_000);
     assert.equal(a.log.length, slotCount + 170, 'a balanced cluster moves nothing');
   });
 
@@ -75,12 +75,12 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     const [mine] = b.member.owned.values();
     assert(mine !== undefined);
     await cluster.expire('b');
-    await pass([a], 2500);
+    await pass([a], 25_000);
     assert.deepEqual(await cluster.owners(), { a: 128, b: 128 }, 'not before a whole lease was missed');
-    b.clock.advance(2500);
+    b.clock.advance(25_000);
     assert.equal(b.member.isCertain, true);
-    await pass([a], 1500);
-    b.clock.advance(1000);
+    await pass([a], 15_000);
+    b.clock.advance(10_000);
     assert.deepEqual(await cluster.owners(), { a: 256 });
     assert.equal(b.member.isCertain, false);
     await assert.rejects(asOwner(b.db, mine, write), isDeposed);
@@ -97,7 +97,7 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     const [a, b] = [await cluster.join('a'), await cluster.join('b')];
     await passUntil([a, b], () => b.member.owned.size === slotCount / 2);
     await cluster.endPresence(a);
-    await pass([b], 1500);
+    await pass([b], 15_000);
     assert.equal(b.member.owned.size, slotCount);
     assert.equal(b.member.term?.epoch, 2);
   });
@@ -110,7 +110,7 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     for (let times = 0; times < 5; times++) {
       await server.terminateSessions();
       for (const { db } of nodes) await untilReachable(db);
-      await pass(nodes, 2000);
+      await pass(nodes, 20_000);
     }
     assert.equal(await cluster.psql('select slot, holder, epoch from cluster_slots order by slot'), before);
     assert.equal(nodes[0]?.member.term?.epoch, 1);
@@ -139,7 +139,7 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     const { term } = a.member;
     await server.shutDown('immediate');
     for (const { member, clock } of nodes) {
-      clock.advance(500);
+      clock.advance(5000);
       await assert.rejects(member.renew());
       await assert.rejects(member.round());
     }
@@ -147,8 +147,8 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     await cluster.expire();
     for (const { db } of nodes) await untilReachable(db);
     // The other nodes are first, and find all leases run out.
-    await pass([b, c], 2500);
-    await pass(nodes, 5000);
+    await pass([b, c], 25_000);
+    await pass(nodes, 50_000);
     assert.equal(await epochs(), before);
     assert.deepEqual(a.member.term, term);
     // A node that does not come back loses its slots all the same.
@@ -158,13 +158,13 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
 
   test('the clocks of machines decide nothing, and their offsets are measured', async (t) => {
     const cluster = await ClusterFixture.create(t, server);
-    const nodes = [await cluster.join('a', { clockAheadMs: 60_000 }), await cluster.join('b', { clockAheadMs: -60_000 })];
+    const nodes = [await cluster.join('a', { clockAheadMs: 600_000 }), await cluster.join('b', { clockAheadMs: -600_000 })];
     await passUntil(nodes, async () => (await cluster.owners())['b'] === 128);
-    await pass(nodes, 10_000);
+    await pass(nodes, 100_000);
     assert.deepEqual(await cluster.owners(), { a: 128, b: 128 });
     for (const { member, clock } of nodes) {
       const expectedMs = clock.wallMs() - Date.now();
-      assert(Math.abs(expectedMs) > 40_000 && Math.abs(member.clockOffsetMs - expectedMs) < 1000, `${member.clockOffsetMs} ms`);
+      assert(Math.abs(expectedMs) > 400_000 && Math.abs(member.clockOffsetMs - expectedMs) < 1000, `${member.clockOffsetMs} ms`);
     }
   });
 

@@ -75,7 +75,7 @@ describe('three nodes, of which one after the other is cut off from the database
       assert.equal(lost.member.isCertain, false, 'it knows that it may have lost its slots');
       lost.proxy.resume();
       await until(isBalanced);
-      assert.equal(lost.member.self.incarnation, 2);
+      assert(lost.member.self.incarnation >= 2); // more on a machine that is too slow to renew in time
     }
     isOver = true;
     await Promise.all(writers);
@@ -89,7 +89,7 @@ describe('three nodes, of which one after the other is cut off from the database
 });
 
 async function until(isMet: () => boolean): Promise<void> {
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 60_000;
   while (!isMet()) {
     assert(performance.now() < deadline, 'the condition is not met in time');
     await new Promise((resolve) => setTimeout(resolve, 20));
