@@ -33,7 +33,10 @@ async function readObject(scanner: JsonScanner, path: string, members: WantedMem
     if (typeof key !== 'string') throw damaged('a member has no name');
     await scanner.expect(code.colon);
     const member = path === '' ? key : `${path}.${key}`;
-    if (members.inside.has(member) && (await scanner.peek()) === code.open) await readObject(scanner, member, members, found);
+    const first = members.inside.has(member) ? await scanner.peek() : null;
+    // It may be as long as the file.
+    if (first === code.openList) throw damaged(`${member} is a list, expected an object`);
+    if (first === code.open) await readObject(scanner, member, members, found);
     else {
       const isWanted = members.wanted.has(member);
       const text = await scanner.value(isWanted);

@@ -4,7 +4,8 @@ import { ByteReader } from './byte-reader.ts';
 import { printable } from './printable.ts';
 import type { RecognisedModel, RecognitionLimits } from './recognised-model.ts';
 
-const lineBytesMax = 64 * 2 ** 20;
+/** The names of a million features. */
+const lineBytesMax = 16 * 2 ** 20;
 const headerLinesMax = 100;
 
 /** Throws `invalid_request` if the header does not name the features. */

@@ -151,7 +151,9 @@ describe('bounds', () => {
       '{"learner": {}} {}',
       '{"learner": {"a" 1}}',
       '{"learner": {"a": }}',
-      `{"learner": ${'['.repeat(2000)}`,
+      '{"learner": [], "version": [1]}',
+      '{"learner": {"objective": [], "learner_model_param": {"num_feature": "1"}}}',
+      `{"learner": {"a": ${'['.repeat(2000)}`,
       '{"learner": {"learner_model_param": {"num_feature": "many"}}}',
     ]) {
       await assert.rejects(recognise('m.json', Buffer.from(text)), { code: 'invalid_request', message: /is damaged/ }, text.slice(0, 80));
