@@ -138,7 +138,8 @@ export const checkBodyTask = bodyTask(
     const { type, parameters } = mediaOf(contentType);
     if (parameters[jsonSize] !== undefined) return;
     if (type === json) checkRows({ signature, contentType: type, body, label: undefined, limits });
-    if ((type === octetStream || type === tritonBinary) && !takesJson(signature)) checkSniffed(signature, body);
+    if ((type === octetStream || type === tritonBinary) && !takesJson(signature))
+      checkSniffed(signature, body, (text) => textLimits(signature, limits, text));
     if (type === csv && !takesJson(signature)) checkCsvBody(signature, body, { limits });
     if (type === jsonLines && !takesJson(signature)) checkLines(body, limits.requestsMax);
   },
@@ -180,7 +181,11 @@ function mediaOf(contentType: string | undefined): MediaType {
 }
 
 function limitsOf({ plan: { signature }, limits }: Reading, text: string): JsonLimits {
-  return tensorLimits(text, signature.inputs, rowsMaxOf(signature.inputs, limits));
+  return textLimits(signature, limits, text);
+}
+
+function textLimits({ inputs }: ModelPlan['signature'], limits: RowLimits, text: string): JsonLimits {
+  return tensorLimits(text, inputs, rowsMaxOf(inputs, limits));
 }
 
 function checkCharset({ type, parameters: { charset } }: MediaType): void {
@@ -262,7 +267,7 @@ function ofRaw({ plan, accept }: Reading, type: string, body: Buffer): DecodedBo
 
 /** Detects the format: SDKs send application/octet-stream by default. */
 function ofUnknown(reading: Reading, type: string, body: Buffer): DecodedBody {
-  const sniffed = sniff(reading.plan.signature, body);
+  const sniffed = sniff(reading.plan.signature, body, (text) => limitsOf(reading, text));
   switch (sniffed.kind) {
     case 'npy':
       return ofRows(reading, npy, decodeNpy(reading.plan.signature, body, reading.limits));

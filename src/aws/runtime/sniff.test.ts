@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { type JsonLimits, tensorLimits } from '../../codecs/index.ts';
 import type { Datatype, Signature } from '../../tensor.ts';
 import { checkSniffed, sniff } from './sniff.ts';
 
 const taking = (datatype: Datatype): Signature => ({ inputs: [{ name: 'x', datatype, shape: [-1, 4] }], outputs: [] });
-/** More lists than any JSON may have. */
-const brackets = '[],'.repeat(3_000_000);
+/** More lists than a hundred rows have, and fewer than any JSON may have. */
+const brackets = '[],'.repeat(200_000);
+const rowsMax = 100;
+const limitsFor =
+  ({ inputs }: Signature) =>
+  (text: string): JsonLimits =>
+    tensorLimits(text, inputs, rowsMax);
 
 function errorOf(run: () => unknown): unknown {
   try {
@@ -27,12 +33,12 @@ describe('a body of unknown type is rejected by its count', () => {
   ]) {
     test(what, () => {
       const bytes = Buffer.from(body);
-      const counted = errorOf(() => checkSniffed(signature, bytes));
+      const counted = errorOf(() => checkSniffed(signature, bytes, limitsFor(signature)));
       assert.equal(counted !== null, isRejected);
       if (isRejected)
         assert.deepEqual(
           counted,
-          errorOf(() => sniff(signature, bytes)),
+          errorOf(() => sniff(signature, bytes, limitsFor(signature))),
           'as after parsing',
         );
     });
@@ -40,6 +46,6 @@ describe('a body of unknown type is rejected by its count', () => {
 
   test('and nothing else is', () => {
     for (const body of ['{"instances":[[1,2,3,4]]}', '{"inputs":', '{', '', '\x93NUMPY'])
-      checkSniffed(taking('FP32'), Buffer.from(body, 'latin1'));
+      checkSniffed(taking('FP32'), Buffer.from(body, 'latin1'), limitsFor(taking('FP32')));
   });
 });

@@ -1,6 +1,6 @@
 /** Detects the format of a body without a content type, or with a generic one. */
 import { isUtf8 } from 'node:buffer';
-import { anyJson, checkJsonCost, type JsonObject, parseObject, textOf } from '../../codecs/index.ts';
+import { checkJsonCost, type JsonLimits, type JsonObject, parseObject, textOf } from '../../codecs/index.ts';
 import type { Signature } from '../../tensor.ts';
 
 /** The detected format, with what detection has parsed already. */
@@ -14,15 +14,18 @@ export type Sniffed =
 const npyMagic = Buffer.from('\x93NUMPY', 'latin1');
 const raw = { kind: 'raw' } as const;
 
-/** Throws `invalid_request` if the body can only be JSON but does not parse. */
-export function sniff({ inputs }: Signature, body: Buffer): Sniffed {
+/** The limits of JSON with this text. */
+type LimitsOf = (text: string) => JsonLimits;
+
+/** Throws `invalid_request` or `too_large` if the body can only be JSON but does not parse within its limits. */
+export function sniff({ inputs }: Signature, body: Buffer, limitsOf: LimitsOf): Sniffed {
   if (body.subarray(0, npyMagic.length).equals(npyMagic)) return { kind: 'npy' };
   const start = firstByte(body);
   if (body[start] !== 0x7b) return raw;
-  const whole = parsed(body);
+  const whole = parsed(body, limitsOf);
   if ('document' in whole) return { kind: 'json', ...whole };
   const end = endOfObject(body, start);
-  const head = end === -1 ? whole : parsed(body.subarray(0, end));
+  const head = end === -1 ? whole : parsed(body.subarray(0, end), limitsOf);
   const rest = body.subarray(end);
   if ('document' in head && binaryBytes(head.document) === rest.length) return { kind: 'binary', ...head, rest };
   if (isMeantAsJson(inputs, body)) throw whole.problem;
@@ -30,11 +33,13 @@ export function sniff({ inputs }: Signature, body: Buffer): Sniffed {
 }
 
 /** Throws what `sniff` throws for JSON of too many values, and parses nothing. */
-export function checkSniffed({ inputs }: Signature, body: Buffer): void {
+export function checkSniffed({ inputs }: Signature, body: Buffer, limitsOf: LimitsOf): void {
   const start = firstByte(body);
   if (body[start] !== 0x7b || !isUtf8(body) || !isMeantAsJson(inputs, body)) return;
   const end = endOfObject(body, start);
-  if (end === -1 || end === body.length) checkJsonCost(textOf(body), anyJson);
+  if (end !== -1 && end !== body.length) return;
+  const text = textOf(body);
+  checkJsonCost(text, limitsOf(text));
 }
 
 /** Text for a text model may begin with a brace. */
@@ -53,10 +58,13 @@ function isSpace(byte: number): boolean {
 }
 
 /** Parsing a large text takes long, so a problem is returned to be reported later: the text is parsed once. */
-function parsed(bytes: Buffer): { readonly document: JsonObject; readonly text: string } | { readonly problem: unknown } {
+function parsed(
+  bytes: Buffer,
+  limitsOf: LimitsOf,
+): { readonly document: JsonObject; readonly text: string } | { readonly problem: unknown } {
   try {
     const text = textOf(bytes);
-    return { document: parseObject(text), text };
+    return { document: parseObject(text, limitsOf(text)), text };
   } catch (problem) {
     return { problem };
   }
