@@ -72,6 +72,11 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       summary: 'list and restore unreferenced objects, which are deleted after 7 days',
       load: async () => (await import('./verbs/server/backup.ts')).addTrash,
     },
+    {
+      usage: 'cluster',
+      summary: 'show the nodes that share a database',
+      load: async () => (await import('./verbs/server/cluster.ts')).addCluster,
+    },
   ],
   'Models:': [
     {

@@ -1,12 +1,13 @@
 /** Two servers on one PostgreSQL: one serves, the other one replaces it when it is killed, stopped or ended. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { assertSameTensors, sample } from '../models/index.ts';
 import { type PostgresServer, startPostgres, whyNoPostgres } from '../postgres-server.ts';
 import { infer } from './oip-client.ts';
@@ -40,6 +41,13 @@ describe('two nodes on one database', { skip: whyNoPostgres(), timeout: 180_000 
     started.push(server);
     return server;
   };
+  /** As `penstock cluster status` says; the node that is not `name` as `other`. */
+  const statusOf = async (name: string, { dataDir }: Server): Promise<Record<string, string>> => {
+    const args = ['cluster', 'status', '--data-dir', dataDir, ...flags.slice(0, 2), '--output', 'json'];
+    const { stdout } = await promisify(execFile)(penstock, args);
+    const { nodes } = JSON.parse(stdout) as { nodes: { name: string; state: string }[] };
+    return Object.fromEntries(nodes.map((node) => [node.name === name ? name : 'other', node.state]));
+  };
   const digits = sample('digits_mlp');
   const callDigits = async ({ url }: Server, key: string): Promise<void> => {
     const { status, error, outputs } = await infer(url, 'digits', digits.inputs, { headers: { authorization: `Bearer ${key}` } });
@@ -59,6 +67,7 @@ describe('two nodes on one database', { skip: whyNoPostgres(), timeout: 180_000 
       const present = `select count(*) from pg_locks l join cluster_nodes n on l.classid = ${0x6e6f6465} and n.name = '${name}' and n.state = 'live'`;
       const isPresent = `${present} and l.objid = (n.number * 1048576 + n.incarnation)`;
       await until(`${name} stands by`, async () => (await postgres.psql(isPresent, 'penstock')) === '1');
+      assert.deepEqual(await statusOf(name, serving), { [name]: 'stands by', other: 'serves' });
       const fromMs = performance.now();
       await end();
       const server = await next;
