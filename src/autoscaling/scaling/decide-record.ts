@@ -260,7 +260,7 @@ function priced(input: StrategyInput, result: StrategyResult<unknown>, current: 
 const becauseOf: Readonly<Record<ScalingReason, string>> = {
   argmin: '',
   rule: '',
-  hold: 'held, because more instances paid off a moment ago',
+  hold: 'held, because more instances paid off a moment ago or almost do now',
   replace: 'instances to be removed serve until their replacements are ready',
   min: 'the minimum allows no fewer',
   awake: 'the last instance stays until there has been no traffic for a while',

@@ -40,6 +40,22 @@ const decide = (changes: Partial<Observation>, text = 'economic'): ScalingDecisi
   decideScaling(parsePolicy(text), initialScalingState, observed(changes), 0).decision;
 const countOf = (decision: ScalingDecision): number | undefined => decision.chosen.plan['c5.large'];
 
+describe('an instance that runs', () => {
+  for (const { text, requests, plans } of [
+    { text: 'economic', requests: 230, plans: [1, 1, 1, 1] },
+    { text: 'economic', requests: 190, plans: [1, 0, 0, 0] },
+    { text: 'economic,forecaster=rls-ar', requests: 230, plans: [1, 0, 0, 0] },
+  ]) {
+    // An instance costs as much as 283 calls. It is held for two slots after it last paid off.
+    test(`under ${text} and ${requests} requests a slot ${plans[3] === 1 ? 'stays, because it saves 70 % of its price' : 'is removed'}`, () => {
+      const minutes = new Minutes(text);
+      minutes.next({ forecast: flat(700) });
+      assert.deepEqual(minutes.plans(4, { forecast: flat(requests) }), plans);
+      assert.equal(countOf(decide({ forecast: flat(requests) }, text)), 0, 'none is started for so few');
+    });
+  }
+});
+
 describe('the cheapest plan', () => {
   test('keeps two instances and reports the cost of one more and one fewer', () => {
     const decision = decide({ forecast: forecast(demand), types: [running(2)] });
