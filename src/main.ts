@@ -38,7 +38,7 @@ process.stdout.on('error', () => process.exit(0));
 async function start(config: Config): Promise<Platform> {
   for (const flag of v8Flags) setFlagsFromString(flag);
   const { startPlatform } = await withOwnImports(new URL('.', import.meta.url).href, () => import('./platform.ts'));
-  const platform = await startPlatform(config, product);
+  const platform = await startPlatform(config, product, interruption.signal);
   const link = platform.signInLink();
   if (link !== null) process.stderr.write(`sign in to the console, once, within 15 minutes: ${link}\n`);
   return platform;
@@ -65,10 +65,12 @@ const context: CliContext = {
   },
   async up(options) {
     const config = await configOf(options.flags);
-    const starting = start(config);
-    // A server that stands by is not waited for.
-    const platform = await (config.node === null ? starting : Promise.race([starting, interrupted]));
-    if (platform === undefined) return 0;
+    const platform = await start(config).catch((error: unknown) => {
+      // A server that stood by has ended as requested.
+      if (config.node !== null && interruption.signal.aborted) return null;
+      throw error;
+    });
+    if (platform === null) return 0;
     process.stdout.write(`penstock ready ${platform.url}\n`);
     const reason = await Promise.race([interrupted, platform.replaced]);
     if (reason !== undefined) {

@@ -72,19 +72,26 @@ export interface Platform {
   close(): Promise<void>;
 }
 
-/** Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. */
-export async function startPlatform(config: Config, product: Product): Promise<Platform> {
+/**
+ * Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. `interrupted` ends a server that
+ * stands by.
+ */
+export async function startPlatform(config: Config, product: Product, interrupted?: AbortSignal): Promise<Platform> {
   const closers = new Closers();
   try {
-    return await build(config, product, closers);
+    return await build(config, product, { closers, interrupted });
   } catch (error) {
     await closers.close();
     throw error;
   }
 }
 
-async function build(config: Config, product: Product, closers: Closers): Promise<Platform> {
-  const foundation = await openFoundation(config, product.version, closers);
+async function build(
+  config: Config,
+  product: Product,
+  { closers, interrupted }: { readonly closers: Closers; readonly interrupted: AbortSignal | undefined },
+): Promise<Platform> {
+  const foundation = await openFoundation(config, { version: product.version, interrupted }, closers);
   const { clock, directory, logs, startedAtMs } = foundation;
   const interpreters = new LateInterpreters();
   const interpreterOf: LateInterpreters['find'] = (environment) => interpreters.find(environment);

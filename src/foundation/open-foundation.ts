@@ -86,7 +86,11 @@ function openThreads(clock: SystemClock, closers: Closers): ThreadPool {
 }
 
 /** Opens the foundation, and adds a closer for each part as it opens. Throws `PlatformError`. */
-export async function openFoundation(config: Config, version: string, closers: Closers): Promise<Foundation> {
+export async function openFoundation(
+  config: Config,
+  { version, interrupted }: { readonly version: string; readonly interrupted: AbortSignal | undefined },
+  closers: Closers,
+): Promise<Foundation> {
   const clock = new SystemClock();
   const startedAtMs = clock.wallMs();
   const directory = await openDataDirectory(config.dataDir);
@@ -100,7 +104,7 @@ export async function openFoundation(config: Config, version: string, closers: C
   const onCheckpointFailure = (error: unknown): void =>
     log.warn({ error: messageOf(error) }, 'failed to checkpoint the database log, will retry');
   const checkpoints = { checkpointer, clock, onFailure: onCheckpointFailure };
-  const node = await ServerNode.open(config, { clock, log, version }, closers);
+  const node = await ServerNode.open(config, { clock, log, version, interrupted }, closers);
   const state = await openStateDatabase(config, directory, { log, clock, checkpoints, node });
   closers.push(state.close);
   await node?.serve();

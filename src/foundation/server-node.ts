@@ -22,6 +22,8 @@ interface ServerNodeDeps {
   readonly clock: Clock;
   readonly log: Logs['platform'];
   readonly version: string;
+  /** Ends a server that stands by. */
+  readonly interrupted: AbortSignal | undefined;
 }
 
 export class ServerNode implements NodeLock {
@@ -97,8 +99,9 @@ export class ServerNode implements NodeLock {
 
   /** Resolves when this node is the controller. */
   async #role(db: Database, untilMs = Number.POSITIVE_INFINITY): Promise<ControllerTerm> {
-    const { clock, log } = this.#deps;
+    const { clock, log, interrupted } = this.#deps;
     for (let isLogged = false; ; ) {
+      if (interrupted?.aborted === true) throw new PlatformError('unavailable', 'interrupted while standing by');
       const term = this.#member?.term ?? null;
       if (term !== null) return term;
       if (clock.nowMs() >= untilMs) throw new PlatformError('unavailable', 'another node was faster: start this one again');

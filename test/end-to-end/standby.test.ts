@@ -108,5 +108,6 @@ describe('two nodes on one database', { skip: whyNoPostgres(), timeout: 180_000 
     await standsBy.promise;
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.equal(await postgres.psql("select state from cluster_nodes where name = 'c'", 'penstock'), 'dead', 'it has left the cluster');
   });
 });
