@@ -88,7 +88,7 @@ export async function wholeJobs(server: Server, folder: string, rounds: number):
 }
 
 /** Processor time of all threads of a process. */
-export function processSeconds(pid: number): number {
+function processSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ');
