@@ -70,7 +70,7 @@ describe('a new user in the console', { skip: noBrowser }, () => {
       'the rate is charted',
       async () => {
         for (let sent = 0; sent < 20; sent++) await made.server.callWell('POST', '/endpoints/digits/invoke', { instances: [pixels] });
-        return /rate [1-9]/.test((await page.getByRole('img', { name: /^Rate/ }).getAttribute('aria-label')) ?? '');
+        return /rate (?:0\.\d*)?[1-9]/.test((await page.getByRole('img', { name: /^Rate/ }).getAttribute('aria-label')) ?? '');
       },
       30_000,
     );

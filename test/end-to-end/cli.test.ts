@@ -39,7 +39,8 @@ async function firstLine(child: ChildProcess): Promise<string> {
     text += String(chunk);
     if (text.includes('\n')) break;
   }
-  return text;
+  // One chunk may hold several lines.
+  return text.slice(0, text.indexOf('\n') + 1 || undefined);
 }
 
 describe('the command line', () => {
