@@ -2,8 +2,9 @@
 import { PlatformError } from '../errors.ts';
 import type { Forecaster, ForecasterOptions } from './forecaster.ts';
 import { HoltWintersModel } from './holt-winters.ts';
-import { RlsArModel } from './rls-ar.ts';
-import { RlsWindowsModel } from './rls-windows.ts';
+import { RlsArFeatures } from './rls-ar.ts';
+import { RlsModel } from './rls-model.ts';
+import { RlsWindowsFeatures } from './rls-windows.ts';
 import {
   conditional,
   type ForecasterKind,
@@ -17,8 +18,8 @@ import {
 export type ForecasterName = 'rls-ar' | 'rls-windows' | 'persistence' | 'seasonal-naive' | 'holt-winters';
 
 const kinds: Readonly<Record<ForecasterName, ForecasterKind>> = {
-  'rls-ar': { newModel: (shape) => new RlsArModel(shape), quantiles: unconditional },
-  'rls-windows': { newModel: (shape) => new RlsWindowsModel(shape), quantiles: conditional },
+  'rls-ar': { newModel: (shape) => new RlsModel(shape, new RlsArFeatures(shape)), quantiles: unconditional },
+  'rls-windows': { newModel: (shape) => new RlsModel(shape, new RlsWindowsFeatures(shape)), quantiles: conditional },
   persistence: { newModel: persistenceModel, quantiles: unconditional },
   'seasonal-naive': { newModel: seasonalNaiveModel, quantiles: unconditional },
   'holt-winters': { newModel: (shape) => new HoltWintersModel(shape), quantiles: unconditional },

@@ -14,85 +14,26 @@
  * its lagged counts plus random variation. Learning is not affected.
  */
 import type { History } from './history.ts';
-import { unpackList } from './packing.ts';
-import { RecursiveLeastSquares } from './recursive-least-squares.ts';
-import type { ForecasterShape, PointModel } from './tracked-forecaster.ts';
+import type { RlsFeatures } from './rls-model.ts';
+import type { ForecasterShape } from './tracked-forecaster.ts';
 
 const lags = [1, 2, 3, 5, 10, 20, 40] as const;
 const featuresOfSeasons = 3;
-/** Slots before the first training and the first forecast by the model. */
-const warmUpSlots = 60;
 const daysOfWeek = 7;
-/** Above this leverage, the uncertainty of w exceeds the noise of the load. */
-const leverageTrusted = 1;
-/** Random variation of a root: twice its standard deviation, which for Poisson counts is 1/2 at any rate. */
-const chanceOfRoot = 1;
 
-/** The point model of the product's forecaster. */
-export class RlsArModel implements PointModel {
+/** The features of an autoregression over lags. */
+export class RlsArFeatures implements RlsFeatures {
+  readonly size: number;
+  readonly pastCount = lags.length;
   readonly #shape: ForecasterShape;
-  /** One regression per horizon. */
-  readonly #regressions: readonly RecursiveLeastSquares[];
-  /** Buffer for the current features. */
-  readonly #x: Float64Array;
 
   constructor(shape: ForecasterShape) {
-    const size = 2 + lags.length + (shape.isSeasonal ? featuresOfSeasons : 0);
+    this.size = 2 + lags.length + (shape.isSeasonal ? featuresOfSeasons : 0);
     this.#shape = shape;
-    this.#regressions = shape.horizons.map(() => new RecursiveLeastSquares(size));
-    this.#x = new Float64Array(size);
   }
 
-  /** For each horizon h, learns from the change of the last h slots what it should have predicted h slots ago. */
-  train(history: History): void {
-    const { slot } = history;
-    for (let i = 0; i < this.#regressions.length; i++) {
-      const origin = slot - (this.#shape.horizons[i] as number);
-      if (history.age(origin) < warmUpSlots) continue;
-      const before = history.rootAt(origin);
-      if (Number.isNaN(before) || !this.#describe(history, origin, before, i)) continue;
-      (this.#regressions[i] as RecursiveLeastSquares).train(this.#x, history.lastRoot - before);
-    }
-  }
-
-  /**
-   * The current root plus the predicted change. If the inputs are unlike those of the training (high leverage), the change is limited to
-   * what was seen.
-   */
-  rootAhead(history: History, i: number): number {
-    const { slot } = history;
-    const now = history.recentRootAt(slot);
-    if (history.age(slot) < warmUpSlots || history.isStale || Number.isNaN(now)) return Number.NaN;
-    this.#describe(history, slot, now, i);
-    const regression = this.#regressions[i] as RecursiveLeastSquares;
-    const change = regression.answer(this.#x);
-    const isKnown = regression.leverage(this.#x) <= leverageTrusted;
-    return Math.max(0, now + (isKnown ? change : this.#withinLags(change)));
-  }
-
-  snapshot(): unknown {
-    return this.#regressions.map((regression) => regression.snapshot());
-  }
-
-  restore(provided: unknown): void {
-    const states = unpackList(provided, this.#regressions.length);
-    for (const [i, regression] of this.#regressions.entries()) regression.restore(states[i]);
-  }
-
-  /** Limits the change to the range of the counts in the current features, plus random variation. */
-  #withinLags(change: number): number {
-    let [least, most] = [0, 0];
-    for (let k = 0; k < lags.length; k++) {
-      const back = -(this.#x[2 + k] as number);
-      least = Math.min(least, back);
-      most = Math.max(most, back);
-    }
-    return Math.min(most + chanceOfRoot, Math.max(least - chanceOfRoot, change));
-  }
-
-  /** Writes the features of a slot with √count `now` for the i-th horizon. Returns false if one of the lags is missing. */
-  #describe(history: History, slot: number, now: number, i: number): boolean {
-    const x = this.#x;
+  /** Returns false if one of the lags is missing. */
+  describe(x: Float64Array, history: History, slot: number, now: number, i: number): boolean {
     let isComplete = true;
     x[0] = 1;
     x[1] = now;
