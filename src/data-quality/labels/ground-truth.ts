@@ -194,6 +194,8 @@ export class GroundTruth {
     const known = this.#qualities.get(key);
     // The endpoint may have been deleted, and created again.
     if (known !== undefined && nowMs - known.atMs < everyMs) return known.quality;
+    // Those of deleted endpoints too, whose names are never asked for again.
+    for (const [other, { atMs }] of this.#qualities) if (nowMs - atMs >= everyMs) this.#qualities.delete(other);
     const quality = readQuality(this.#options.db, endpoint);
     this.#qualities.set(key, { quality, atMs: nowMs });
     quality.catch(() => this.#qualities.delete(key));
