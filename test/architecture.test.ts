@@ -16,7 +16,7 @@ const layers = [
   ['metrics', 'records', 'access', 'costs', 'selection', 'cluster'],
   ['logs', 'alerts', 'data-quality'],
   ['registry', 'providers', 'foundation'],
-  ['profiling', 'environments'],
+  ['profiling', 'environments', 'hosts'],
   ['deployment'],
   ['serving'],
   ['autoscaling', 'async-inference'],

@@ -1,0 +1,129 @@
+/** On which host a worker starts, and why there. Pure: the caller observes hosts and workers, and acts on the choice. */
+import { type HostFacts, type HostState, type PlacedWorker, type PlacementRequest, sizeText } from './host.ts';
+import { HostPool, hasRoom, isLargeEnough, type PooledHost } from './host-pool.ts';
+
+/** The host of a worker, or why it has none. */
+export type HostChoice =
+  | {
+      readonly fits: true;
+      readonly host: string;
+      readonly zone: string;
+      /** Hosts with room for it. */
+      readonly fitting: number;
+      /** Why this host. */
+      readonly reason: string;
+    }
+  | { readonly fits: false /** One sentence without a full stop. */; readonly reason: string };
+
+/** Chooses for one worker. For many, build the pool once. */
+export function chooseHost(hosts: readonly HostFacts[], request: PlacementRequest, placed: Iterable<PlacedWorker>): HostChoice {
+  return chooseFrom(new HostPool(hosts, placed), request);
+}
+
+/**
+ * Among ready hosts with room. An instance is spread: a zone has at most ceil(n / zones) of the variant's n instances, and a host at most
+ * ceil(n / 2), unless only hosts beyond these limits have room. Then come the zone and the host with the fewest of them, and the emptiest
+ * host. A function is packed: a host with its artifact, then one with a warm worker, then the fullest one (best fit), so that other hosts
+ * stay empty. A host on notice is chosen if no other is as good by the limits. Equal hosts: the first by name.
+ *
+ * Does not place the worker: call `place` of the pool.
+ */
+export function chooseFrom(pool: HostPool, request: PlacementRequest): HostChoice {
+  const candidates: PooledHost[] = [];
+  const isZoneUsable = new Uint8Array(pool.zones.length);
+  for (const host of pool.hosts) {
+    if (host.facts.state !== 'ready') continue;
+    if (hasRoom(host, request)) candidates.push(host);
+    else if (isZoneUsable[host.zone] === 1 || !isLargeEnough(host.facts, request)) continue;
+    isZoneUsable[host.zone] = 1;
+  }
+  const zones = isZoneUsable.reduce((sum, usable) => sum + usable, 0);
+  const best = bestOf(candidates, request.kind === 'instance' ? spreading(pool, request, zones) : packing(request));
+  if (best === undefined) return { fits: false, reason: refusal(pool, request) };
+  const { name, zone } = best.facts;
+  const fitting = candidates.length;
+  return { fits: true, host: name, zone, fitting, reason: `${merits(pool, best, request)}; ${fitting} of ${hostsText(pool)} had room` };
+}
+
+/** A host's place among candidates: the lower rank wins, then the lower value of `fill`. */
+interface Ranking {
+  readonly rank: (host: PooledHost) => number;
+  readonly fill: (host: PooledHost) => number;
+}
+
+/** Above the number of a variant's instances in a zone or on a host that matters. */
+const countsMax = 2 ** 16;
+
+function spreading(pool: HostPool, request: PlacementRequest, zones: number): Ranking {
+  const zoneLimit = Math.ceil(request.instances / Math.max(1, zones));
+  const hostLimit = Math.ceil(request.instances / 2);
+  const inZones = pool.instancesByZone(request.variant);
+  const rank = (host: PooledHost): number => {
+    const inZone = Math.min(inZones?.[host.zone] ?? 0, countsMax - 1);
+    const onHost = inZone === 0 ? 0 : Math.min(host.instances.get(request.variant) ?? 0, countsMax - 1);
+    const isOver = Number(inZone >= zoneLimit) + Number(onHost >= hostLimit);
+    const counts = ((isOver * 2 + Number(host.facts.isOnNotice)) * countsMax + inZone) * countsMax + onHost;
+    return counts * 4 + coldness(host, request);
+  };
+  return { rank, fill: (host) => fillWith(host, request) };
+}
+
+function packing(request: PlacementRequest): Ranking {
+  return { rank: (host) => Number(host.facts.isOnNotice) * 4 + coldness(host, request), fill: (host) => -fillWith(host, request) };
+}
+
+/** From 0 to 3, by what a start takes longest: fetching the artifact, then starting a process. */
+function coldness({ facts }: PooledHost, { artifact }: PlacementRequest): number {
+  return (facts.artifacts.has(artifact) ? 0 : 2) + (facts.warmWorkers > 0 ? 0 : 1);
+}
+
+function bestOf(candidates: readonly PooledHost[], { rank, fill }: Ranking): PooledHost | undefined {
+  let best: PooledHost | undefined;
+  let [bestRank, bestFill] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (const host of candidates) {
+    const its = rank(host);
+    if (its > bestRank) continue;
+    const itsFill = fill(host);
+    if (its === bestRank && itsFill >= bestFill) continue;
+    [best, bestRank, bestFill] = [host, its, itsFill];
+  }
+  return best;
+}
+
+/** The used share of the scarcer of CPU and memory, with the worker. */
+function fillWith({ facts, cpuFreeMilli, memoryFreeMiB }: PooledHost, { cpuMilli, memoryMiB }: PlacementRequest): number {
+  const cpu = facts.cpuMilli > 0 ? 1 - (cpuFreeMilli - cpuMilli) / facts.cpuMilli : 1;
+  const memory = facts.memoryMiB > 0 ? 1 - (memoryFreeMiB - memoryMiB) / facts.memoryMiB : 1;
+  return Math.max(cpu, memory);
+}
+
+function merits(pool: HostPool, host: PooledHost, request: PlacementRequest): string {
+  const { facts } = host;
+  const words = [facts.artifacts.has(request.artifact) ? 'it has the artifact' : 'it fetches the artifact'];
+  if (facts.warmWorkers > 0) words.push('it has a warm worker');
+  if (facts.isOnNotice) words.push('it is on notice, as is every other host that was as good');
+  const fill = `${Math.round(100 * fillWith(host, request))} % of it is in use with this worker`;
+  if (request.kind === 'function') return `functions are packed: ${fill}, ${words.join(', ')}`;
+  const inZone = pool.instancesByZone(request.variant)?.[host.zone] ?? 0;
+  const spread = `zone ${facts.zone} has ${inZone} of ${request.instances} instances without it, the host ${host.instances.get(request.variant) ?? 0}`;
+  return `instances are spread: ${spread}, ${fill}, ${words.join(', ')}`;
+}
+
+function refusal(pool: HostPool, request: PlacementRequest): string {
+  if (pool.hosts.length === 0) return `${progress(pool, request)}no host is known`;
+  const fitsEmpty = pool.hosts.some(({ facts }) => isLargeEnough(facts, request));
+  const room = fitsEmpty ? `no ready host has ${sizeText(request)} free` : `no host has ${sizeText(request)}, even without other workers`;
+  const counts = (['cordoned', 'draining', 'lost'] satisfies HostState[]).map(
+    (state) => [state, pool.hosts.filter(({ facts }) => facts.state === state).length] as const,
+  );
+  const others = counts.filter(([, count]) => count > 0).map(([state, count]) => `, ${count} ${state}`);
+  return `${progress(pool, request)}${room}; ${hostsText(pool)} known${others.join('')}`;
+}
+
+function progress(pool: HostPool, { kind, variant, instances }: PlacementRequest): string {
+  return kind === 'instance' ? `${Math.min(pool.instancesOf(variant), instances)} of ${instances} placed: ` : '';
+}
+
+function hostsText({ hosts }: HostPool): string {
+  return hosts.length === 1 ? '1 host' : `${hosts.length} hosts`;
+}

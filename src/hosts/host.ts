@@ -1,0 +1,60 @@
+/** What placement knows of a host and of the workers on it. */
+
+/**
+ * `ready`: takes workers. `cordoned`: keeps its workers and takes no others. `draining`: its workers move to other hosts. `lost`: its agent
+ * does not respond, so its workers are placed again.
+ */
+export type HostState = 'ready' | 'cordoned' | 'draining' | 'lost';
+
+/** A machine with workers, as its agent and the operator describe it. */
+export interface HostFacts {
+  readonly name: string;
+  /** Hosts of a zone may fail together. */
+  readonly zone: string;
+  readonly state: HostState;
+  /** What its workers may use together, in thousandths of a vCPU. */
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  /** By instance type with devices: how many of its workers the host can have at a time. The agent counts devices again. */
+  readonly accelerators: Readonly<Record<string, number>>;
+  /** SHA-256 of the artifacts in its cache. */
+  readonly artifacts: ReadonlySet<string>;
+  /** Started workers without a model. */
+  readonly warmWorkers: number;
+  /** Whether it will be taken away soon, such as a spot machine. */
+  readonly isOnNotice: boolean;
+}
+
+/** What a worker occupies. */
+export interface WorkerSize {
+  /** Thousandths of a vCPU. */
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  /** The instance type if its workers need a share of a device; else null. */
+  readonly accelerator: string | null;
+}
+
+/** A worker on a host. It also counts while it starts or restarts. */
+export interface PlacedWorker extends WorkerSize {
+  readonly id: string;
+  readonly host: string;
+  /** `digits/blue`; with the generation if two of them run at a time. Its instances are spread over zones and hosts. */
+  readonly variant: string;
+  readonly kind: 'instance' | 'function';
+}
+
+/** A worker without a host. */
+export interface PlacementRequest extends WorkerSize {
+  readonly variant: string;
+  readonly kind: 'instance' | 'function';
+  /** SHA-256 of its artifact. */
+  readonly artifact: string;
+  /** Wanted instances of the variant; 1 for a function. */
+  readonly instances: number;
+}
+
+/** `4 vCPU and 8 GiB`, `0.5 vCPU and 512 MiB and a device for local.gpu`. */
+export function sizeText({ cpuMilli, memoryMiB, accelerator }: WorkerSize): string {
+  const memory = memoryMiB % 1024 === 0 && memoryMiB > 0 ? `${memoryMiB / 1024} GiB` : `${memoryMiB} MiB`;
+  return `${cpuMilli / 1000} vCPU and ${memory}${accelerator === null ? '' : ` and a device for ${accelerator}`}`;
+}

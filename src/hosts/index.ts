@@ -1,0 +1,3 @@
+export { chooseFrom, chooseHost, type HostChoice } from './choose-host.ts';
+export type { HostFacts, HostState, PlacedWorker, PlacementRequest, WorkerSize } from './host.ts';
+export { HostPool } from './host-pool.ts';
