@@ -7,8 +7,13 @@ import { ChunkPacer } from './bodies/chunk-pacer.ts';
 
 /** A remaining body up to this size is read and discarded, and the connection stays open. */
 const harmlessRestBytes = 1024 * 1024;
-/** Bytes of a longer remaining body that are read before the connection is closed. The request timeout limits the time. */
+/** Bytes of a longer remaining body that are read at all. The request timeout limits the time. */
 const lingerBytesMax = 8 * 1024 * 1024;
+/**
+ * Time for the client to read the response when its body is not read any more. Without it, the connection is reset while the client writes,
+ * and a client whose write fails does not read the response.
+ */
+const lastReadMs = 1000;
 /** Reading a chunk costs as much as this many bytes. */
 const chunkCostBytes = 1024;
 
@@ -34,11 +39,14 @@ export function respond(
   response.write(body);
   let dropped = 0;
   const pacer = new ChunkPacer(request);
-  request.on('data', (chunk: Buffer) => {
+  const drop = (chunk: Buffer): void => {
     pacer.add();
     dropped += Math.max(chunk.length, chunkCostBytes);
-    if (dropped > lingerBytesMax) response.end();
-  });
+    if (dropped <= lingerBytesMax) return;
+    request.off('data', drop).pause();
+    response.setTimeout(lastReadMs, () => response.end());
+  };
+  request.on('data', drop);
   request.on('end', () => response.end());
   request.resume();
 }

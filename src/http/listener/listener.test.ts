@@ -106,6 +106,17 @@ describe('a body', () => {
     assert.equal((await post(`${url}/echo`, 'next')).status, 200);
   });
 
+  test('above the limit is rejected also for a client that reads only when it can send no more', async () => {
+    const { port } = await open({ bodyLimitBytes: 1000 });
+    const socket = await dial(port);
+    socket.pause();
+    socket.write(`POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: ${64 * 1024 * 1024 * 1024}\r\n\r\n`);
+    const piece = Buffer.alloc(1024 * 1024);
+    while (await isTaken(socket, piece));
+    socket.resume();
+    assert.match(await listen(socket), /^HTTP\/1.1 413 /);
+  });
+
   test('above the limit is rejected if chunked, or after decompression', async () => {
     const { url } = await open({ bodyLimitBytes: 1000 });
     assert.equal(await statusOfChunked(url, 2000), 413);
@@ -142,6 +153,18 @@ describe('a body', () => {
     assert.doesNotMatch(text, /HTTP\/1\.1 100/);
   });
 });
+
+/** False if nothing was read for a tenth of a second. Rejects if the connection was reset. */
+function isTaken(socket: Socket, bytes: Buffer): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const stalled = setTimeout(() => resolve(false), 100);
+    socket.write(bytes, (error) => {
+      clearTimeout(stalled);
+      if (error) reject(error);
+      else resolve(true);
+    });
+  });
+}
 
 async function statusOfChunked(url: string, bytes: number): Promise<number | undefined> {
   const sent = httpRequest(`${url}/echo`, { method: 'POST' });
