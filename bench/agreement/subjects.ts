@@ -31,7 +31,17 @@ const serverFile = fileURLToPath(new URL('./sleeper-main.ts', import.meta.url));
 /** A process that uses almost no CPU and takes the same time for each request. */
 const sleeper: Subject = {
   name: 'a process, asleep for 40 ms',
-  config: { images: [{ match: 'sleeper', runtime: 'process', command: [process.execPath, serverFile], paths: [process.execPath, serverFile], env: { SLEEP_MS: '40' } }] },
+  config: {
+    images: [
+      {
+        match: 'sleeper',
+        runtime: 'process',
+        command: [process.execPath, serverFile],
+        paths: [process.execPath, serverFile],
+        env: { SLEEP_MS: '40' },
+      },
+    ],
+  },
   policy: 'economic',
   objective: 'p95<=200ms',
   flags: ['--image', 'sleeper'],
