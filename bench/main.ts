@@ -14,6 +14,7 @@ import { onnxBackend } from './onnx-backend/onnx-backend.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
 import { peersBench } from './peers/peers.ts';
+import { placementBench } from './placement/placement.ts';
 import { python } from './python/python.ts';
 import { scalingBounds } from './scaling/bounds.ts';
 import { scaling } from './scaling/scaling.ts';
@@ -106,6 +107,7 @@ const benchmarks = new Map<string, Benchmark>([
     },
     ({ rounds, seconds, only, triton, add: isAdded, dry: isDry }) => peersBench({ rounds, seconds, only, triton, isAdded, isDry }),
   ),
+  benchmark('placement', {}, ({ dry: isDry }) => placementBench({ isDry })),
   benchmark('company', {}, ({ dry: isDry }) => companyStudy({ isDry })),
   benchmark('metrics', { hours: 24 }, ({ hours, dry: isDry }) => metrics({ hours, isDry })),
   benchmark('console', {}, ({ dry: isDry }) => consoleBench({ isDry })),

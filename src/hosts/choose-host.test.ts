@@ -1,39 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { functionRequest, hostFixture, instanceRequest, placedWorker } from '../../test/host-fixture.ts';
 import { chooseFrom, chooseHost, type HostChoice } from './choose-host.ts';
 import type { HostFacts, PlacedWorker, PlacementRequest } from './host.ts';
 import { HostPool } from './host-pool.ts';
 
-const host = (name: string, changes: Partial<HostFacts> = {}): HostFacts => ({
-  name,
-  zone: 'a',
-  state: 'ready',
-  cpuMilli: 8000,
-  memoryMiB: 16_384,
-  accelerators: {},
-  artifacts: new Set(),
-  warmWorkers: 0,
-  isOnNotice: false,
-  ...changes,
-});
-
-const instance = (changes: Partial<PlacementRequest> = {}): PlacementRequest => ({
-  variant: 'digits/blue',
-  kind: 'instance',
-  artifact: 'f00d',
-  instances: 1,
-  cpuMilli: 2000,
-  memoryMiB: 4096,
-  accelerator: null,
-  ...changes,
-});
-
-const environment = (changes: Partial<PlacementRequest> = {}): PlacementRequest =>
-  instance({ kind: 'function', cpuMilli: 500, memoryMiB: 1024, ...changes });
+const host = hostFixture;
+const instance = instanceRequest;
+const environment = functionRequest;
 
 let workers = 0;
-const on = (name: string, request: PlacementRequest = instance()): PlacedWorker => ({ ...request, id: `w${workers++}`, host: name });
+const on = (name: string, request: PlacementRequest = instance()): PlacedWorker => placedWorker(`w${workers++}`, name, request);
 
 /** The hosts of workers that start one after the other; null if one does not fit. */
 function placeAll(hosts: readonly HostFacts[], requests: readonly PlacementRequest[]): (string | null)[] {
@@ -307,7 +285,8 @@ describe('any sequence of choices', () => {
       fc.property(anyHosts, withIds, (hosts, requests) => {
         const pool = new HostPool(hosts);
         placeChecked(pool, hosts, requests);
-        for (const { id } of [...pool.workers()]) pool.remove(id);
+        const ids = Array.from(pool.workers(), ({ id }) => id);
+        for (const id of ids) pool.remove(id);
         assert.deepEqual(pool.hosts, new HostPool(hosts).hosts);
       }),
     );

@@ -26,23 +26,53 @@ export function chooseHost(hosts: readonly HostFacts[], request: PlacementReques
  * host. A function is packed: a host with its artifact, then one with a warm worker, then the fullest one (best fit), so that other hosts
  * stay empty. A host on notice is chosen if no other is as good by the limits. Equal hosts: the first by name.
  *
- * Does not place the worker: call `place` of the pool.
+ * Does not place the worker: call `place` of the pool. `isStable`: excludes hosts on notice.
  */
-export function chooseFrom(pool: HostPool, request: PlacementRequest): HostChoice {
-  const candidates: PooledHost[] = [];
+export function chooseFrom(pool: HostPool, request: PlacementRequest, isStable = false): HostChoice {
+  const { hosts, zones } = candidatesOf(pool, request, isStable);
+  const best = bestOf(hosts, request.kind === 'instance' ? spreading(pool, request, spreadLimits(pool, request, zones)) : packing(request));
+  if (best === undefined) return { fits: false, reason: refusal(pool, request) };
+  const { name, zone } = best.facts;
+  const fitting = hosts.length;
+  return { fits: true, host: name, zone, fitting, reason: `${merits(pool, best, request)}; ${fitting} of ${hostsText(pool)} had room` };
+}
+
+/**
+ * Where an instance would be within the limits of its spread, if it is beyond them where it is. Null if it is within them, or if no host
+ * within them has room.
+ */
+export function chooseForSpread(pool: HostPool, worker: PlacedWorker): Extract<HostChoice, { readonly fits: true }> | null {
+  const host = pool.host(worker.host);
+  if (host === undefined || worker.kind !== 'instance') return null;
+  pool.remove(worker.id);
+  try {
+    const limits = spreadLimits(pool, worker, candidatesOf(pool, worker).zones);
+    if (excessOf(pool, host, worker, limits) === 0) return null;
+    const choice = chooseFrom(pool, worker, true);
+    const to = choice.fits ? pool.host(choice.host) : undefined;
+    return choice.fits && to !== undefined && excessOf(pool, to, worker, limits) === 0 ? choice : null;
+  } finally {
+    pool.place(worker);
+  }
+}
+
+interface Candidates {
+  /** Ready hosts with room, by name. */
+  readonly hosts: readonly PooledHost[];
+  /** Zones with a ready host that could have the worker if it had no others. */
+  readonly zones: number;
+}
+
+function candidatesOf(pool: HostPool, request: PlacementRequest, isStable = false): Candidates {
+  const hosts: PooledHost[] = [];
   const isZoneUsable = new Uint8Array(pool.zones.length);
   for (const host of pool.hosts) {
     if (host.facts.state !== 'ready') continue;
-    if (hasRoom(host, request)) candidates.push(host);
+    if (hasRoom(host, request) && !(isStable && host.facts.isOnNotice)) hosts.push(host);
     else if (isZoneUsable[host.zone] === 1 || !isLargeEnough(host.facts, request)) continue;
     isZoneUsable[host.zone] = 1;
   }
-  const zones = isZoneUsable.reduce((sum, usable) => sum + usable, 0);
-  const best = bestOf(candidates, request.kind === 'instance' ? spreading(pool, request, zones) : packing(request));
-  if (best === undefined) return { fits: false, reason: refusal(pool, request) };
-  const { name, zone } = best.facts;
-  const fitting = candidates.length;
-  return { fits: true, host: name, zone, fitting, reason: `${merits(pool, best, request)}; ${fitting} of ${hostsText(pool)} had room` };
+  return { hosts, zones: isZoneUsable.reduce((sum, usable) => sum + usable, 0) };
 }
 
 /** A host's place among candidates: the lower rank wins, then the lower value of `fill`. */
@@ -54,18 +84,37 @@ interface Ranking {
 /** Above the number of a variant's instances in a zone or on a host that matters. */
 const countsMax = 2 ** 16;
 
-function spreading(pool: HostPool, request: PlacementRequest, zones: number): Ranking {
-  const zoneLimit = Math.ceil(request.instances / Math.max(1, zones));
-  const hostLimit = Math.ceil(request.instances / 2);
+function spreading(pool: HostPool, request: PlacementRequest, limits: SpreadLimits): Ranking {
   const inZones = pool.instancesByZone(request.variant);
   const rank = (host: PooledHost): number => {
-    const inZone = Math.min(inZones?.[host.zone] ?? 0, countsMax - 1);
-    const onHost = inZone === 0 ? 0 : Math.min(host.instances.get(request.variant) ?? 0, countsMax - 1);
-    const isOver = Number(inZone >= zoneLimit) + Number(onHost >= hostLimit);
-    const counts = ((isOver * 2 + Number(host.facts.isOnNotice)) * countsMax + inZone) * countsMax + onHost;
-    return counts * 4 + coldness(host, request);
+    const inZone = inZones?.[host.zone] ?? 0;
+    const onHost = inZone === 0 ? 0 : (host.instances.get(request.variant) ?? 0);
+    const excess = Number(inZone >= limits.zone) + Number(onHost >= limits.host);
+    const counts = Math.min(inZone, countsMax - 1) * countsMax + Math.min(onHost, countsMax - 1);
+    return ((excess * 2 + Number(host.facts.isOnNotice)) * countsMax * countsMax + counts) * 4 + coldness(host, request);
   };
   return { rank, fill: (host) => fillWith(host, request) };
+}
+
+interface SpreadLimits {
+  /** Instances of the variant in a zone. */
+  readonly zone: number;
+  readonly host: number;
+}
+
+function spreadLimits(pool: HostPool, { variant, instances }: PlacementRequest, zones: number): SpreadLimits {
+  const wanted = instances ?? pool.instancesOf(variant) + 1;
+  return { zone: Math.ceil(wanted / Math.max(1, zones)), host: Math.ceil(wanted / 2) };
+}
+
+/** How many limits the variant would exceed with one more instance there. */
+function excessOf(pool: HostPool, host: PooledHost, request: PlacementRequest, limits: SpreadLimits): number {
+  const onHost = host.instances.get(request.variant) ?? 0;
+  return Number(instancesInZone(pool, host, request) >= limits.zone) + Number(onHost >= limits.host);
+}
+
+function instancesInZone(pool: HostPool, { zone }: PooledHost, { variant }: PlacementRequest): number {
+  return pool.instancesByZone(variant)?.[zone] ?? 0;
 }
 
 function packing(request: PlacementRequest): Ranking {
@@ -104,8 +153,8 @@ function merits(pool: HostPool, host: PooledHost, request: PlacementRequest): st
   if (facts.isOnNotice) words.push('it is on notice, as is every other host that was as good');
   const fill = `${Math.round(100 * fillWith(host, request))} % of it is in use with this worker`;
   if (request.kind === 'function') return `functions are packed: ${fill}, ${words.join(', ')}`;
-  const inZone = pool.instancesByZone(request.variant)?.[host.zone] ?? 0;
-  const spread = `zone ${facts.zone} has ${inZone} of ${request.instances} instances without it, the host ${host.instances.get(request.variant) ?? 0}`;
+  const inZone = instancesInZone(pool, host, request);
+  const spread = `zone ${facts.zone} has ${inZone} of ${request.instances ?? 'the other'} instances without it, the host ${host.instances.get(request.variant) ?? 0}`;
   return `instances are spread: ${spread}, ${fill}, ${words.join(', ')}`;
 }
 
@@ -121,7 +170,9 @@ function refusal(pool: HostPool, request: PlacementRequest): string {
 }
 
 function progress(pool: HostPool, { kind, variant, instances }: PlacementRequest): string {
-  return kind === 'instance' ? `${Math.min(pool.instancesOf(variant), instances)} of ${instances} placed: ` : '';
+  if (kind === 'function') return '';
+  const placed = pool.instancesOf(variant);
+  return instances === null ? `${placed} placed, one more is not: ` : `${Math.min(placed, instances)} of ${instances} placed: `;
 }
 
 function hostsText({ hosts }: HostPool): string {

@@ -22,6 +22,8 @@ export class HostPool {
   readonly #byName: ReadonlyMap<string, PooledHost>;
   /** By variant: instances by zone. */
   readonly #inZones = new Map<string, number[]>();
+  /** By variant: instances on hosts that respond. */
+  readonly #responding = new Map<string, number>();
   readonly #workers = new Map<string, PlacedWorker>();
 
   constructor(hosts: readonly HostFacts[], workers: Iterable<PlacedWorker> = []) {
@@ -72,11 +74,9 @@ export class HostPool {
     return this.#inZones.get(variant);
   }
 
-  /** Instances of a variant on all hosts that respond. */
+  /** Instances of a variant on hosts that respond. */
   instancesOf(variant: string): number {
-    let sum = 0;
-    for (const { facts, instances } of this.hosts) if (facts.state !== 'lost') sum += instances.get(variant) ?? 0;
-    return sum;
+    return this.#responding.get(variant) ?? 0;
   }
 
   #count(worker: PlacedWorker, by: 1 | -1): void {
@@ -87,6 +87,7 @@ export class HostPool {
     if (worker.accelerator !== null) add(host.onDevices, worker.accelerator, by);
     if (worker.kind !== 'instance') return;
     add(host.instances, worker.variant, by);
+    if (host.facts.state !== 'lost') add(this.#responding, worker.variant, by);
     if (!keepsWorkers(host.facts)) return;
     let zones = this.#inZones.get(worker.variant);
     if (zones === undefined) this.#inZones.set(worker.variant, (zones = this.zones.map(() => 0)));

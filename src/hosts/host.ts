@@ -34,23 +34,21 @@ export interface WorkerSize {
   readonly accelerator: string | null;
 }
 
-/** A worker on a host. It also counts while it starts or restarts. */
-export interface PlacedWorker extends WorkerSize {
-  readonly id: string;
-  readonly host: string;
-  /** `digits/blue`; with the generation if two of them run at a time. Its instances are spread over zones and hosts. */
-  readonly variant: string;
-  readonly kind: 'instance' | 'function';
-}
-
-/** A worker without a host. */
+/** A worker to be placed. */
 export interface PlacementRequest extends WorkerSize {
+  /** `digits/blue`; with the generation if two of them run at a time. Its instances are spread over zones and hosts. */
   readonly variant: string;
   readonly kind: 'instance' | 'function';
   /** SHA-256 of its artifact. */
   readonly artifact: string;
-  /** Wanted instances of the variant; 1 for a function. */
-  readonly instances: number;
+  /** Wanted instances of the variant. Null if it is not known: then one more than there are. */
+  readonly instances: number | null;
+}
+
+/** A worker on a host. It also counts while it starts or restarts. */
+export interface PlacedWorker extends PlacementRequest {
+  readonly id: string;
+  readonly host: string;
 }
 
 /** `4 vCPU and 8 GiB`, `0.5 vCPU and 512 MiB and a device for local.gpu`. */

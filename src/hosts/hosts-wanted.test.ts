@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { WorkerSize } from './host.ts';
+import { commonSize, hostsWanted } from './hosts-wanted.ts';
+
+const size = { cpuMilli: 8000, memoryMiB: 16_384 };
+const worker = (cpuMilli: number, memoryMiB: number): WorkerSize => ({ cpuMilli, memoryMiB, accelerator: null });
+
+describe('the number of hosts wanted', () => {
+  for (const { when, demand, zones = 3, hosts, reason } of [
+    { when: 'nothing runs', demand: [], hosts: 0, reason: /0 workers fill 0 hosts/ },
+    { when: 'one small worker runs', demand: [worker(500, 512)], hosts: 4, reason: /1 workers fill 1 hosts of 8 vCPU and 16384 MiB/ },
+    { when: 'memory is the scarcer one', demand: Array.from({ length: 5 }, () => worker(100, 8192)), hosts: 6, reason: /fill 3 hosts/ },
+    {
+      when: 'small ones fit beside large ones',
+      demand: [worker(2000, 0), worker(6000, 0), worker(2000, 0), worker(6000, 0)],
+      zones: 1,
+      hosts: 3,
+      reason: /fill 2/,
+    },
+    { when: 'a worker is too large for any host', demand: [worker(9000, 512)], hosts: 0, reason: /; 1 workers fit into no such host/ },
+  ]) {
+    test(`covers the demand and one host to spare per zone: ${when}`, () => {
+      const wanted = hostsWanted(demand, size, zones);
+      assert.equal(wanted.hosts, hosts);
+      assert.match(wanted.reason, reason);
+    });
+  }
+
+  test('is at least what CPU and memory together need, and at most one host per worker', () => {
+    const sizes = fc.array(
+      fc.tuple(fc.integer({ min: 0, max: 8000 }), fc.integer({ min: 0, max: 16_384 })).map(([cpu, memory]) => worker(cpu, memory)),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(sizes, (demand) => {
+        const { packed } = hostsWanted(demand, size, 1);
+        const sum = (of: (each: WorkerSize) => number): number => demand.reduce((total, each) => total + of(each), 0);
+        const least = Math.max(sum(({ cpuMilli }) => cpuMilli) / 8000, sum(({ memoryMiB }) => memoryMiB) / 16_384);
+        assert(packed >= least && packed <= demand.length);
+        // Two hosts that are both at most half full would have been one: first fit never leaves two of them.
+        assert(packed <= 2 * (sum(({ cpuMilli }) => cpuMilli) / 8000 + sum(({ memoryMiB }) => memoryMiB) / 16_384) + 1);
+      }),
+    );
+  });
+
+  test('is for the size that most hosts have', () => {
+    const large = { cpuMilli: 16_000, memoryMiB: 32_768 };
+    assert.deepEqual(commonSize([size, large, size]), size);
+    assert.deepEqual(commonSize([size, large]), large);
+    assert.equal(commonSize([]), null);
+  });
+});

@@ -1,0 +1,59 @@
+/** How many hosts the workers need. Pure. */
+import type { HostFacts, WorkerSize } from './host.ts';
+
+/** The size of a host. */
+export type HostSize = Pick<HostFacts, 'cpuMilli' | 'memoryMiB'>;
+
+/** The number of hosts of one size. */
+export interface HostsWanted {
+  readonly hosts: number;
+  /** Hosts that the workers fill. */
+  readonly packed: number;
+  /** One for each zone, so that the workers of a lost host have room in its zone. */
+  readonly spare: number;
+  /** Workers that no host of the size can have. They are not counted. */
+  readonly tooLarge: number;
+  readonly reason: string;
+}
+
+/**
+ * Packs running and waiting workers into hosts of one size, by first fit in decreasing order of the scarcer of CPU and memory.
+ * Forecasts are in the demand already, because scaling starts instances ahead of it.
+ * Devices are not counted: a host with devices is chosen by its operator.
+ */
+export function hostsWanted(demand: readonly WorkerSize[], size: HostSize, zones: number): HostsWanted {
+  const share = ({ cpuMilli, memoryMiB }: WorkerSize): number =>
+    Math.max(cpuMilli / Math.max(1, size.cpuMilli), memoryMiB / Math.max(1, size.memoryMiB));
+  const fits = demand.filter(({ cpuMilli, memoryMiB }) => cpuMilli <= size.cpuMilli && memoryMiB <= size.memoryMiB);
+  const bins: { cpuMilli: number; memoryMiB: number }[] = [];
+  let firstOpen = 0; // Bins before it have no room for any worker that is left.
+  const smallest = { cpuMilli: Math.min(...fits.map((each) => each.cpuMilli)), memoryMiB: Math.min(...fits.map((each) => each.memoryMiB)) };
+  const isFull = (bin: HostSize): boolean => bin.cpuMilli < smallest.cpuMilli || bin.memoryMiB < smallest.memoryMiB;
+  for (const { cpuMilli, memoryMiB } of fits.toSorted((a, b) => share(b) - share(a))) {
+    let index = firstOpen;
+    let bin = bins[index];
+    while (bin !== undefined && (bin.cpuMilli < cpuMilli || bin.memoryMiB < memoryMiB)) bin = bins[++index];
+    if (bin === undefined) bins.push((bin = { ...size }));
+    bin.cpuMilli -= cpuMilli;
+    bin.memoryMiB -= memoryMiB;
+    for (let first = bins[firstOpen]; first !== undefined && isFull(first); first = bins[firstOpen]) firstOpen++;
+  }
+  const [packed, spare, tooLarge] = [bins.length, fits.length > 0 ? zones : 0, demand.length - fits.length];
+  const text = `${fits.length} workers fill ${packed} hosts of ${size.cpuMilli / 1000} vCPU and ${size.memoryMiB} MiB, and each of ${zones} zones has one to spare`;
+  return {
+    hosts: packed + spare,
+    packed,
+    spare,
+    tooLarge,
+    reason: tooLarge > 0 ? `${text}; ${tooLarge} workers fit into no such host` : text,
+  };
+}
+
+/** The size that most hosts have; of equally frequent ones the largest. Null without hosts. */
+export function commonSize(hosts: readonly HostSize[]): HostSize | null {
+  const groups = [...Map.groupBy(hosts, ({ cpuMilli, memoryMiB }) => `${cpuMilli}/${memoryMiB}`).values()];
+  const volume = (all: readonly HostSize[]): number => (all[0]?.cpuMilli ?? 0) * (all[0]?.memoryMiB ?? 0);
+  const [most] = groups.sort((a, b) => b.length - a.length || volume(b) - volume(a));
+  const first = most?.[0];
+  return first === undefined ? null : { cpuMilli: first.cpuMilli, memoryMiB: first.memoryMiB };
+}

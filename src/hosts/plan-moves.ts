@@ -1,0 +1,101 @@
+/** Which workers move to another host. Pure: one round decides, and the caller moves. */
+import { chooseForSpread, chooseFrom, type HostChoice } from './choose-host.ts';
+import type { PlacedWorker } from './host.ts';
+import { HostPool, keepsWorkers } from './host-pool.ts';
+
+/**
+ * Why a worker moves. `host-lost`: its process is taken for dead. `host-draining`: the operator asked for it. `host-on-notice`: its host
+ * will be taken away. `spread`: its variant has too many instances in one zone or on one host.
+ */
+export type MoveCause = 'host-lost' | 'host-draining' | 'host-on-notice' | 'spread';
+
+/** A worker that starts on another host. */
+export interface WorkerMove {
+  readonly worker: PlacedWorker;
+  readonly cause: MoveCause;
+  readonly to: string;
+  /** Why to that host. */
+  readonly reason: string;
+}
+
+/** A worker that is to move and has no host yet. */
+export interface PendingMove {
+  readonly worker: PlacedWorker;
+  readonly cause: MoveCause;
+  readonly reason: string;
+}
+
+/** What a round of placement does. */
+export interface MovePlan {
+  readonly moves: readonly WorkerMove[];
+  readonly pending: readonly PendingMove[];
+  /** Functions of hosts that are about to go: they end after their batch, and the next request starts one elsewhere. */
+  readonly ending: readonly PlacedWorker[];
+}
+
+/** What a plan depends on, besides hosts and workers. */
+export interface MoveLimits {
+  /** Variants with a move under way, or whose instances are not all ready: none of their healthy instances moves. */
+  readonly busyVariants: ReadonlySet<string>;
+  /** Instances that had no request for a while: only these move for the spread. */
+  readonly idleWorkers: ReadonlySet<string>;
+}
+
+/**
+ * - A lost host: all its instances start elsewhere, at once, because none of them serves.
+ * - A draining host, and one on notice: per variant one instance at a time, whose replacement is ready before it stops.
+ * - A cordoned host: nothing moves, and nothing is added.
+ * - A host that returns or joins: a healthy instance never moves for the sake of balance, with one exception. If a variant has more
+ *   instances in a zone or on a host than the limits of its spread, an idle one of them moves to a host within the limits.
+ */
+export function planMoves(pool: HostPool, { busyVariants, idleWorkers }: MoveLimits): MovePlan {
+  const after = new HostPool(
+    pool.hosts.map(({ facts }) => facts),
+    pool.workers(),
+  );
+  const [moves, pending, ending]: [WorkerMove[], PendingMove[], PlacedWorker[]] = [[], [], []];
+  const busy = new Set(busyVariants);
+  const move = (worker: PlacedWorker, cause: MoveCause, choice: HostChoice): void => {
+    if (!choice.fits) {
+      pending.push({ worker, cause, reason: choice.reason });
+      return;
+    }
+    moves.push({ worker, cause, to: choice.host, reason: choice.reason });
+    busy.add(worker.variant);
+    // The replacement runs beside the old one, except if that one is lost.
+    after.place({ ...worker, host: choice.host, ...(cause === 'host-lost' ? {} : { id: `${worker.id} (replacement)` }) });
+  };
+  for (const [worker, cause] of leaving(pool)) {
+    if (worker.kind === 'function') ending.push(worker);
+    else if (cause === 'host-lost' || !busy.has(worker.variant)) move(worker, cause, chooseFrom(after, worker, cause === 'host-on-notice'));
+  }
+  for (const worker of byId(pool)) {
+    if (worker.kind === 'function' || !idleWorkers.has(worker.id) || busy.has(worker.variant)) continue;
+    const choice = chooseForSpread(after, worker);
+    if (choice !== null) move(worker, 'spread', choice);
+  }
+  return { moves, pending, ending };
+}
+
+const causes: readonly MoveCause[] = ['host-lost', 'host-draining', 'host-on-notice'];
+
+/** Workers of hosts that do not keep them: of lost hosts first. */
+function leaving(pool: HostPool): (readonly [PlacedWorker, MoveCause])[] {
+  const found = byId(pool).flatMap((worker) => {
+    const cause = causeOf(pool, worker);
+    return cause === null ? [] : [[worker, cause] as const];
+  });
+  return found.sort(([, one], [, other]) => causes.indexOf(one) - causes.indexOf(other));
+}
+
+/** An unknown host is a lost one. */
+function causeOf(pool: HostPool, worker: PlacedWorker): MoveCause | null {
+  const facts = pool.host(worker.host)?.facts;
+  if (facts === undefined || facts.state === 'lost') return 'host-lost';
+  if (!keepsWorkers(facts)) return 'host-draining';
+  return facts.isOnNotice ? 'host-on-notice' : null;
+}
+
+function byId(pool: HostPool): PlacedWorker[] {
+  return [...pool.workers()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
