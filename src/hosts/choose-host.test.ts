@@ -218,7 +218,8 @@ function isWithinSpread(pool: HostPool, hosts: readonly HostFacts[], facts: Host
       (request.accelerator === null || 'gpu' in each.accelerators),
   );
   const zones = new Set(usable.map(({ zone }) => zone)).size;
-  return inZone < Math.ceil(request.instances / zones) && onHost < Math.ceil(request.instances / 2);
+  const wanted = request.instances ?? same.length + 1;
+  return inZone < Math.ceil(wanted / zones) && onHost < Math.ceil(wanted / 2);
 }
 
 /** Places what fits, and checks each choice. */

@@ -119,9 +119,7 @@ describe('any plan', () => {
   test('moves only to ready hosts with room for the replacements beside all workers that stay, and one instance per variant', () => {
     fc.assert(
       fc.property(anyCluster, ({ hosts, workers }) => {
-        const all = workers.map(({ on: index, isIdle: _, ...each }, i) =>
-          on(`w${i}`, `h${index % hosts.length}`, { ...each, memoryMiB: 0 }),
-        );
+        const all = workers.map(({ on: index, ...each }, i) => on(`w${i}`, `h${index % hosts.length}`, { ...each, memoryMiB: 0 }));
         const idleWorkers = new Set(workers.flatMap(({ isIdle }, i) => (isIdle ? [`w${i}`] : [])));
         const { moves, pending, ending } = planned(hosts, all, { idleWorkers });
         const touched = [...moves, ...pending].map(({ worker }) => worker.id);
@@ -148,7 +146,7 @@ describe('any plan', () => {
   test('comes to rest: once all moves are done, no round moves a healthy worker again', () => {
     fc.assert(
       fc.property(anyCluster, ({ hosts, workers }) => {
-        let now = workers.map(({ on: index, isIdle: _, ...each }, i) => on(`w${i}`, `h${index % hosts.length}`, { ...each, memoryMiB: 0 }));
+        let now = workers.map(({ on: index, ...each }, i) => on(`w${i}`, `h${index % hosts.length}`, { ...each, memoryMiB: 0 }));
         const idleWorkers = new Set(now.map(({ id }) => id));
         for (let round = 0; ; round++) {
           assert(round < 50, 'it comes to rest');
