@@ -12,7 +12,7 @@ const layers = [
   ['errors', 'clock', 'closers', 'random', 'quantiles', 'names', 'pages', 'defined', 'v8-flags', 'own-imports', 'buffer-release'],
   ['tensor', 'python-model', 'objective', 'tar', 'zip', 'threads', 'schedules', 'event-patterns'],
   ['config', 'codecs', 'connections', 'fields', 'python-files', 'data-directory'],
-  ['queueing', 'forecasting', 'statistics', 'storage', 'runtime'],
+  ['queueing', 'forecasting', 'statistics', 'storage', 'runtime', 'links'],
   ['metrics', 'records', 'access', 'costs', 'selection', 'cluster'],
   ['logs', 'alerts', 'data-quality'],
   ['registry', 'providers', 'foundation'],
@@ -31,6 +31,8 @@ const layers = [
 /** The modules that may import a package; `@scope/` and `name-` are prefixes. */
 const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/': ['storage'],
+  '@peculiar/': ['links'],
+  'reflect-metadata': ['links'],
   kysely: ['storage'],
   pg: ['storage'],
   'node:sqlite': ['storage', 'data-directory', 'threads'],

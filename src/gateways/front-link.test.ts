@@ -11,7 +11,7 @@ import { VirtualClock } from '../clock.ts';
 import { messageFrame } from '../runtime/index.ts';
 import type { CatalogueEndpoint } from './catalogue.ts';
 import { FrontLink } from './front-link.ts';
-import { readIntroduction } from './introduction.ts';
+import { readIntroduced } from './introduction.ts';
 import { bytesFrame, linkKinds } from './link-frames.ts';
 import { RemoteHome } from './remote-home.ts';
 
@@ -69,7 +69,7 @@ test('a frame longer than any request ends the link before memory is taken for i
 });
 
 test('a connection that ends without an introduction is closed', async () => {
-  readIntroduction(near, 'token', () => assert.fail('it has none'));
+  readIntroduced(near, 'token', () => assert.fail('it has none'));
   far.end();
   await until('it is closed', () => near.destroyed, 5000);
 });

@@ -4,11 +4,12 @@ import { setFlagsFromString } from 'node:v8';
 import { SystemClock } from '../clock.ts';
 import type { FastRequest } from '../connections/index.ts';
 import { messageOf } from '../errors.ts';
+import { introductionBytes } from '../links/index.ts';
 import { SystemRandom } from '../random.ts';
 import { v8Flags } from '../v8-flags.ts';
 import { FrontInference } from './front-inference.ts';
 import { FrontServer, type FrontServerOptions } from './front-server.ts';
-import { factsOf, introductionBytes } from './introduction.ts';
+import { factsOf } from './introduction.ts';
 import { RemoteHome } from './remote-home.ts';
 
 /** The first message to the process: what to listen to. */

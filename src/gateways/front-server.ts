@@ -7,7 +7,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { closePort, FastConnections, type FastRequest, type FastResponse, StalledResponses } from '../connections/index.ts';
-import { factsOf, introductionBytes } from './introduction.ts';
+import { introductionBytes } from '../links/index.ts';
+import { factsOf } from './introduction.ts';
 import type { DrainTimes } from './remote-home.ts';
 
 /** Those of the server's listener that apply before it. */

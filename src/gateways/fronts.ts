@@ -22,7 +22,7 @@ import { clearTemporaryLeftovers } from '../providers/index.ts';
 import type { Home, Serving } from '../serving/index.ts';
 import { type ForwardedRequest, FrontLink } from './front-link.ts';
 import type { FrontOrders, FrontReport } from './front-main.ts';
-import { readIntroduction } from './introduction.ts';
+import { readIntroduced } from './introduction.ts';
 import { flags } from './link-frames.ts';
 import { RouteNumbers } from './route-numbers.ts';
 
@@ -139,7 +139,7 @@ export class Fronts implements FrontPort {
 
   /** A connection to the listener's own socket: the link of a process, or a connection that one passes on. */
   receive(socket: Socket, passOn: (socket: Socket) => void): void {
-    readIntroduction(socket, this.#token, ({ connection }) => {
+    readIntroduced(socket, this.#token, ({ connection }) => {
       if (connection === null) {
         this.#addLink(socket);
         return;

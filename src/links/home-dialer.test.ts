@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { linkedPair } from '../../test/links-fixture.ts';
+import { VirtualClock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { SeededRandom } from '../random.ts';
+import { addressParts, HomeDialer } from './home-dialer.ts';
+
+const soon = (): AbortSignal => AbortSignal.timeout(20_000);
+
+test('tries the other addresses if one does not answer, and remembers the home', async (context) => {
+  const pair = await linkedPair(context);
+  pair.port.serve('host', ['host'], (socket) => void socket.resume());
+  pair.port.becomeHome();
+  const failures: string[] = [];
+  const dialer = new HomeDialer({
+    clock: new VirtualClock(Date.now()),
+    random: new SeededRandom(1),
+    addresses: ['127.0.0.1:1', 'no address', pair.address],
+    identity: await pair.cluster.identityOf({ role: 'host', name: 'h1' }),
+    onFailure: (address) => failures.push(address),
+  });
+  for (let each = 0; each < 2; each++) (await dialer.dial('host', {}, soon())).destroy();
+  assert.deepEqual(failures, ['127.0.0.1:1', 'no address']);
+});
+
+test('nodes that name each other hold no dialer up, and it gets there once one becomes the home', async (context) => {
+  const addresses: string[] = [];
+  const first = await linkedPair(context, { homeAddress: () => addresses[1] ?? null });
+  const identity = await first.cluster.identityOf({ role: 'node', name: 'n2' });
+  const second = await linkedPair(context, { identity, homeAddress: () => addresses[0] ?? null });
+  addresses.push(first.address, second.address);
+  for (const { port } of [first, second]) port.serve('host', ['host'], (socket) => void socket.resume());
+  const dialer = await first.dialerOf();
+  dialer.setAddresses([first.address]);
+  const link = dialer.dial('host', {}, soon());
+  second.port.becomeHome();
+  (await link).destroy();
+});
+
+test('repeats while the home refuses for now, and gives up when its caller does', async (context) => {
+  const pair = await linkedPair(context);
+  let refusals = 2;
+  const admit = (): void => {
+    if (refusals-- > 0) throw new PlatformError('unavailable', 'the home is starting');
+  };
+  pair.port.serve('host', ['host'], (socket) => void socket.resume(), admit);
+  pair.port.becomeHome();
+  const dialer = await pair.dialerOf();
+  (await dialer.dial('host', {}, soon())).destroy();
+  refusals = Number.POSITIVE_INFINITY;
+  const over = new AbortController();
+  const dial = dialer.dial('host', {}, over.signal);
+  while (refusals === Number.POSITIVE_INFINITY && pair.port.pendingCount === 0) await new Promise(setImmediate);
+  over.abort();
+  await assert.rejects(dial, { code: 'unavailable' });
+});
+
+test('a node that accepts connections and says nothing costs one attempt, of a second at first', async (context) => {
+  const silent = createServer((socket) => void socket.on('error', () => undefined)).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  context.after(() => silent.close());
+  const pair = await linkedPair(context);
+  pair.port.serve('host', ['host'], (socket) => void socket.resume());
+  pair.port.becomeHome();
+  const clock = new VirtualClock(Date.now());
+  const { port } = silent.address() as { readonly port: number };
+  const reasons: string[] = [];
+  const dialer = new HomeDialer({
+    clock,
+    random: new SeededRandom(1),
+    addresses: [`127.0.0.1:${port}`, pair.address],
+    identity: await pair.cluster.identityOf({ role: 'host', name: 'h1' }),
+    onFailure: (_address, reason) => reasons.push(reason),
+  });
+  const connected = once(silent, 'connection');
+  const link = dialer.dial('host', {}, soon());
+  await connected;
+  clock.advance(1000);
+  (await link).destroy();
+  assert.deepEqual(reasons, ['no answer within 1000 ms']);
+});
+
+test('an address is a host and a port', () => {
+  for (const [address, parts] of [
+    ['127.0.0.1:8002', { host: '127.0.0.1', port: 8002 }],
+    ['node-1.internal:8002', { host: 'node-1.internal', port: 8002 }],
+    ['[::1]:8002', { host: '::1', port: 8002 }],
+    ['::1:8002', null],
+    ['node', null],
+    ['node:99999', null],
+    ['a b:80', null],
+  ] as const) {
+    assert.deepEqual(addressParts(address), parts, address);
+  }
+});

@@ -1,0 +1,295 @@
+/**
+ * Where a node accepts links from other nodes and from hosts: TLS 1.3, a certificate of the cluster on both sides, then an introduction.
+ *
+ * Nothing that arrives is trusted before the certificate is checked, and until then a connection costs little and lives briefly: their
+ * number is bounded, in total and by address, and each has some seconds for the handshake and for the introduction.
+ */
+import type { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { createServer, type SecureContextOptions, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { Clock } from '../clock.ts';
+import { asPlatformError, PlatformError } from '../errors.ts';
+import { type LinkAnswer, refusalOf } from './answers.ts';
+import { introductionBytes, readIntroduction } from './introduction.ts';
+import { certificatesOf, type LinkIdentity, type LinkPeer, provenPeer } from './link-peer.ts';
+
+/**
+ * What a link is for. `front`: the calls of a front process; `connection`: a client's connection that is passed on whole; `host`: the agent
+ * of a host; `join`: a host asks for its first certificate; `renew`: for the next one.
+ */
+export type LinkKind = 'front' | 'connection' | 'host' | 'join' | 'renew';
+
+/**
+ * Serves an accepted link; the other side has its answer `{ok: true}` already. The socket is paused and has no listeners: add those for
+ * `data`, `error` and `close`, then resume it. The introduction is a JSON object that is not validated beyond its `kind`.
+ */
+export type ServeLink = (socket: Socket, peer: LinkPeer, introduction: Readonly<Record<string, unknown>>) => void;
+
+/** A request in an introduction that is answered at once, by any node. `peer` is null if the other side has no certificate yet. */
+export interface LinkRequest {
+  readonly peer: LinkPeer | null;
+  /** The serial number of its certificate. */
+  readonly serial: string | null;
+  readonly introduction: Readonly<Record<string, unknown>>;
+  /** The network address of the other side. */
+  readonly address: string;
+}
+
+/** Times in milliseconds. */
+export interface LinkLimits {
+  /** From the first byte of TCP to the end of the handshake. */
+  readonly handshakeMs: number;
+  /** From there to the end of the introduction, and again to the end of a connection that was refused. */
+  readonly introductionMs: number;
+  /** Connections without an introduction yet: of all addresses, and of one. */
+  readonly pendingMax: number;
+  readonly pendingOfAddressMax: number;
+  /** All connections. */
+  readonly linksMax: number;
+}
+
+/** A kind is quoted in answers. */
+const kindLengthMax = 32;
+
+export const defaultLinkLimits: LinkLimits = {
+  handshakeMs: 5000,
+  introductionMs: 5000,
+  pendingMax: 1024,
+  pendingOfAddressMax: 256,
+  linksMax: 20_000,
+};
+
+export interface LinkPortOptions {
+  readonly clock: Clock;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly identity: LinkIdentity;
+  /** `HOST:PORT` of the node that serves, as far as this node knows. */
+  readonly homeAddress: () => string | null;
+  /** Rejects, with the reason, if the certificate no longer counts, as that of a removed host. */
+  readonly checkPeer?: (peer: LinkPeer, serial: string) => Promise<void>;
+  readonly limits?: LinkLimits;
+}
+
+interface Served {
+  readonly roles: readonly LinkPeer['role'][];
+  readonly run: ServeLink;
+  readonly admit: (peer: LinkPeer, introduction: Readonly<Record<string, unknown>>) => Promise<void> | void;
+}
+
+interface Answered {
+  readonly roles: readonly LinkPeer['role'][] | 'anyone';
+  readonly run: (request: LinkRequest) => Promise<object>;
+}
+
+/** A connection that has not introduced itself. */
+interface PendingConnection {
+  readonly raw: Socket;
+  readonly address: string;
+  cancel: () => void;
+}
+
+interface OpenLink {
+  readonly peer: LinkPeer;
+  readonly serial: string;
+}
+
+/** Kinds are registered before or after `listen`; a link of another kind is refused. */
+export class LinkPort {
+  readonly #options: LinkPortOptions;
+  readonly #limits: LinkLimits;
+  readonly #served = new Map<string, Served>();
+  readonly #answered = new Map<string, Answered>();
+  readonly #pending = new Map<string, PendingConnection>();
+  readonly #raws = new Set<Socket>();
+  readonly #links = new Map<Socket, OpenLink>();
+  readonly #tcp: Server;
+  readonly #tls: TlsServer;
+  #authorities: readonly X509Certificate[];
+  #address: string | null = null;
+  #isHome = false;
+
+  constructor(options: LinkPortOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? defaultLinkLimits;
+    this.#authorities = certificatesOf(options.identity.authorities);
+    // Who has no certificate may join, so the certificate is requested, and checked with the introduction.
+    this.#tls = createServer({ ...contextOf(options.identity), requestCert: true, rejectUnauthorized: false });
+    this.#tls.on('secureConnection', (socket) => this.#introduce(socket));
+    this.#tls.on('tlsClientError', (_error, socket) => void socket.destroy());
+    this.#tcp = createTcpServer({ noDelay: true, keepAlive: true }, (raw) => this.#accept(raw));
+  }
+
+  /**
+   * Links of this kind from peers of these roles go to `run`, at the home. `admit` may reject one with a `PlatformError`: the reason is the
+   * answer, and the other side tries again if its code is `unavailable` or `overloaded`.
+   */
+  serve(kind: LinkKind, roles: readonly LinkPeer['role'][], run: ServeLink, admit: Served['admit'] = () => undefined): void {
+    this.#served.set(kind, { roles, run, admit });
+  }
+
+  /** Requests of this kind are answered, at any node, with the fields that `run` resolves with, or the reason it rejects with. */
+  answer(kind: LinkKind, roles: Answered['roles'], run: Answered['run']): void {
+    this.#answered.set(kind, { roles, run });
+  }
+
+  /** Resolves with `HOST:PORT` as bound. Throws `unavailable` if the port cannot be bound. */
+  async listen(): Promise<string> {
+    const { host, port } = this.#options;
+    this.#tcp.listen({ host, port });
+    try {
+      await once(this.#tcp, 'listening');
+    } catch (cause) {
+      throw new PlatformError('unavailable', `cannot listen for links on ${host}:${port}: ${String(cause)}`, { cause });
+    }
+    const bound = this.#tcp.address() as { readonly port: number };
+    this.#tcp.on('error', () => undefined);
+    this.#address = `${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
+    return this.#address;
+  }
+
+  /** Until then, the links of other processes are answered `moved`. */
+  becomeHome(): void {
+    this.#isHome = true;
+  }
+
+  /** Connections from now on see the new certificate; open links stay. */
+  setIdentity(identity: LinkIdentity): void {
+    this.#tls.setSecureContext(contextOf(identity));
+    this.#authorities = certificatesOf(identity.authorities);
+  }
+
+  /** Ends the open links of peers that are no longer allowed. */
+  endLinks(mustEnd: (peer: LinkPeer, serial: string) => boolean): void {
+    for (const [socket, { peer, serial }] of this.#links) if (mustEnd(peer, serial)) socket.destroy();
+  }
+
+  /** Open links, by peer. */
+  get peers(): readonly LinkPeer[] {
+    return [...this.#links.values()].map(({ peer }) => peer);
+  }
+
+  /** Connections that have not introduced themselves, or whose refusal is on its way. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** Ends all links. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
+    for (const socket of this.#links.keys()) socket.destroy();
+    for (const raw of this.#raws) raw.destroy();
+    await closed;
+  }
+
+  #accept(raw: Socket): void {
+    const { remoteAddress: address, remotePort } = raw;
+    raw.on('error', () => undefined);
+    if (address === undefined || this.#isFull(address)) {
+      raw.destroy();
+      return;
+    }
+    const key = `${address} ${remotePort}`;
+    const cancel = this.#options.clock.after(this.#limits.handshakeMs, () => raw.destroy());
+    this.#pending.set(key, { raw, address, cancel });
+    this.#raws.add(raw);
+    raw.once('close', () => {
+      this.#raws.delete(raw);
+      this.#settle(key);
+    });
+    this.#tls.emit('connection', raw);
+  }
+
+  #isFull(address: string): boolean {
+    const { pendingMax, pendingOfAddressMax, linksMax } = this.#limits;
+    if (this.#raws.size >= linksMax || this.#pending.size >= pendingMax) return true;
+    let ofAddress = 0;
+    for (const pending of this.#pending.values()) if (pending.address === address) ofAddress++;
+    return ofAddress >= pendingOfAddressMax;
+  }
+
+  #settle(key: string): void {
+    this.#pending.get(key)?.cancel();
+    this.#pending.delete(key);
+  }
+
+  #introduce(socket: TLSSocket): void {
+    const key = `${socket.remoteAddress} ${socket.remotePort}`;
+    const pending = this.#pending.get(key);
+    socket.on('error', () => undefined);
+    if (pending === undefined) {
+      socket.destroy();
+      return;
+    }
+    pending.cancel();
+    pending.cancel = this.#options.clock.after(this.#limits.introductionMs, () => pending.raw.destroy());
+    readIntroduction(socket, (message) => {
+      this.#enter(socket, message, () => this.#settle(key)).catch((error: unknown) => leave(socket, refusalOf(asPlatformError(error))));
+    });
+  }
+
+  /** Throws `PlatformError` if the link is refused. */
+  async #enter(socket: TLSSocket, message: unknown, settle: () => void): Promise<void> {
+    const introduction = introductionOf(message);
+    const { kind } = introduction;
+    const proven = this.#provenBy(socket);
+    const answered = this.#answered.get(kind);
+    if (answered?.roles === 'anyone') {
+      const address = socket.remoteAddress ?? '';
+      const from = { peer: proven?.peer ?? null, serial: proven?.serial ?? null };
+      return leave(socket, { ...(await answered.run({ ...from, introduction, address })), ok: true });
+    }
+    if (proven === null) throw new PlatformError('forbidden', 'a link needs a certificate of this cluster: join it with a token first');
+    const { peer, serial } = proven;
+    await this.#options.checkPeer?.(peer, serial);
+    const served = this.#served.get(kind);
+    if ((answered ?? served)?.roles.includes(peer.role) !== true) {
+      throw new PlatformError('forbidden', `a ${peer.role} cannot open a link of kind ${kind}`);
+    }
+    if (answered !== undefined) {
+      const address = socket.remoteAddress ?? '';
+      return leave(socket, { ...(await answered.run({ peer, serial, introduction, address })), ok: true });
+    }
+    if (!this.#isHome) {
+      const home = this.#options.homeAddress();
+      return leave(socket, { moved: home === this.#address ? null : home });
+    }
+    await served?.admit(peer, introduction);
+    if (socket.destroyed) return;
+    settle();
+    this.#links.set(socket, proven);
+    socket.once('close', () => this.#links.delete(socket));
+    socket.write(introductionBytes({ ok: true }));
+    served?.run(socket, peer, introduction);
+  }
+
+  /** Null without a certificate. Throws `forbidden` for one that does not count. */
+  #provenBy(socket: TLSSocket): OpenLink | null {
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined) return null;
+    const peer = provenPeer(certificate, this.#authorities, this.#options.clock.wallMs());
+    if (!socket.authorized) throw new PlatformError('forbidden', `its certificate is refused: ${String(socket.authorizationError)}`);
+    return { peer, serial: certificate.serialNumber };
+  }
+}
+
+/** Answers, and ends the connection: what the other side still sends is discarded until it closes or its time is over. */
+function leave(socket: TLSSocket, answer: LinkAnswer): void {
+  if (socket.destroyed) return;
+  socket.end(introductionBytes(answer));
+  socket.resume();
+}
+
+function introductionOf(message: unknown): Readonly<Record<string, unknown>> & { readonly kind: string } {
+  const kind = typeof message === 'object' && message !== null ? (message as { readonly kind?: unknown }).kind : undefined;
+  if (typeof kind !== 'string' || kind.length > kindLengthMax) {
+    throw new PlatformError('invalid_request', 'an introduction is a JSON object with the kind of the link');
+  }
+  return message as Readonly<Record<string, unknown>> & { readonly kind: string };
+}
+
+function contextOf({ cert, key, authorities }: LinkIdentity): SecureContextOptions {
+  return { cert, key, ca: authorities, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' };
+}
