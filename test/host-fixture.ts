@@ -1,5 +1,5 @@
 /** Hosts and workers for tests. */
-import type { HostFacts, HostsView, HostWorker, ObservedHost, PlacedWorker, PlacementRequest } from '../src/hosts/index.ts';
+import type { HostFacts, HostsView, HostWorker, ObservedHost, PlacedWorker, PlacementRequest, UnplacedWorker } from '../src/hosts/index.ts';
 
 export function hostFixture(name: string, changes: Partial<HostFacts> = {}): HostFacts {
   return {
@@ -42,6 +42,12 @@ export class MemoryHosts implements HostsView {
   readonly #hosts = new Map<string, ObservedHost>();
   readonly #listeners = new Set<() => void>();
 
+  lost: UnplacedWorker[] = [];
+
+  unplaced(): readonly UnplacedWorker[] {
+    return this.lost;
+  }
+
   list(): readonly ObservedHost[] {
     return [...this.#hosts.values()];
   }
@@ -69,8 +75,10 @@ export class MemoryHosts implements HostsView {
     this.set(name, { workers: [...(this.#hosts.get(name)?.workers ?? []).filter((each) => each.id !== id), worker] });
   }
 
-  stop(id: string): void {
-    for (const { name, workers } of this.list()) this.set(name, { workers: workers.filter((each) => each.id !== id) });
+  stop(id: string, from?: string): void {
+    for (const { name, workers } of this.list()) {
+      if (from === undefined || name === from) this.set(name, { workers: workers.filter((each) => each.id !== id) });
+    }
   }
 
   changed(): void {

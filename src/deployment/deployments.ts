@@ -296,11 +296,6 @@ export class Deployments {
     this.#reconcilers.get(id.slice(0, id.indexOf('.')))?.stopFunction(id);
   }
 
-  /** The workers that are to run on another host, all of them: each is replaced before it stops, one at a time per variant. */
-  moveAway(workerIds: ReadonlySet<string>): void {
-    for (const reconciler of this.#reconcilers.values()) reconciler.moveAway(workerIds);
-  }
-
   async #reload(reconciler: EndpointReconciler, { who, action, event }: ActionKind): Promise<EndpointView> {
     const { db, audit, events } = this.#options;
     const { generation, config } = reconciler.endpoint;

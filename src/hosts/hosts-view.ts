@@ -1,6 +1,7 @@
 /** Hosts as their links show them now: what the home knows of each, from its agent. */
-import type { WorkerSpec, WorkerState, WorkerView } from '../providers/index.ts';
-import type { HostFacts, HostState, PlacedWorker, WantedHostState } from './host.ts';
+import { nameKey } from '../names.ts';
+import type { WorkerSpec, WorkerState } from '../providers/index.ts';
+import type { HostFacts, PlacedWorker, WantedHostState, WorkerSize } from './host.ts';
 
 /**
  * `linked`: its agent responds. `away`: it does not, and its workers may still run. `lost`: it has been away for too long, so its workers
@@ -20,31 +21,51 @@ export interface ObservedHost extends Omit<HostFacts, 'state'> {
   readonly workers: readonly HostWorker[];
 }
 
-/** A worker on a host, for placement and for its display. */
-export interface HostWorker extends PlacedWorker {
+/** A worker that is placed, for placement and for its display. */
+export interface PlacedSpec extends Omit<PlacedWorker, 'host'> {
   readonly endpoint: string;
   /** The name of the variant within its endpoint. */
   readonly variantName: string;
   /** `digits/3` */
   readonly model: string;
   readonly instanceType: string;
+}
+
+/** A worker on a host. */
+export interface HostWorker extends PlacedSpec {
+  readonly host: string;
   readonly state: WorkerState;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
 }
 
+/** A worker that no host has room for. */
+export interface UnplacedWorker extends WorkerSize {
+  readonly worker: string;
+  readonly endpoint: string;
+  readonly reason: string;
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
+}
+
 /** All hosts that were linked to this home. */
 export interface HostsView {
   list(): readonly ObservedHost[];
+  unplaced(): readonly UnplacedWorker[];
   /** Called when a host or one of its workers changed. Returns a function that unsubscribes. */
   onChange(listener: () => void): () => void;
 }
 
-/** What a worker of this specification occupies, as the request for its host. `accelerated`: instance types with devices. */
-export function placementRequestOf(spec: WorkerSpec, accelerated: ReadonlySet<string>): Omit<PlacedWorker, 'id' | 'host'> {
-  const { endpoint, variant, generation, kind, artifact, threads, vcpuMax, memoryMiB, instanceType } = spec;
+/** What a worker of this specification occupies. `accelerated`: instance types with devices. */
+export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>): PlacedSpec {
+  const { id, endpoint, variant, generation, kind, artifact, threads, vcpuMax, memoryMiB, instanceType, modelName } = spec;
   return {
-    variant: `${endpoint}/${variant}#${generation}`,
+    id,
+    endpoint,
+    variantName: variant,
+    variant: `${nameKey(endpoint)}/${nameKey(variant)}/${generation}`,
+    model: spec.displayName ?? modelName,
+    instanceType,
     kind,
     artifact: artifact.sha256,
     instances: null,
@@ -54,13 +75,8 @@ export function placementRequestOf(spec: WorkerSpec, accelerated: ReadonlySet<st
   };
 }
 
-export function hostWorkerOf({ spec, state, startedAtMs }: WorkerView, host: string, accelerated: ReadonlySet<string>): HostWorker {
-  const { id, endpoint, variant: variantName, instanceType, modelName, displayName: model = modelName } = spec;
-  return { ...placementRequestOf(spec, accelerated), id, host, endpoint, variantName, model, instanceType, state, startedAtMs };
-}
-
-/** The state that placement goes by: the link decides over what is wanted. */
-export function hostStateOf(link: HostLinkState, wanted: WantedHostState): HostState {
-  if (link === 'lost') return 'lost';
-  return link === 'away' && wanted !== 'draining' ? 'away' : wanted;
+/** What placement goes by: the state of the link decides over what the operator wants. */
+export function hostFactsOf({ link, ...host }: ObservedHost, wanted: WantedHostState): HostFacts {
+  const state = link === 'lost' ? 'lost' : link === 'away' && wanted !== 'draining' ? 'away' : wanted;
+  return { ...host, state };
 }

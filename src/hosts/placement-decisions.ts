@@ -1,10 +1,21 @@
 /** Decisions about hosts of workers, as they are recorded. Pure. */
 import type { NewDecision } from '../records/index.ts';
-import { chooseFrom, type HostChoice } from './choose-host.ts';
+import { chooseFrom } from './choose-host.ts';
 import type { HostFacts, PlacedWorker } from './host.ts';
 import { HostPool } from './host-pool.ts';
-import type { HostWorker } from './hosts-view.ts';
-import type { MoveCause, WorkerMove } from './plan-moves.ts';
+import type { PlacedSpec } from './hosts-view.ts';
+import type { MoveCause } from './plan-moves.ts';
+
+/** A worker got a host. */
+export interface NewPlacement {
+  readonly worker: PlacedSpec;
+  readonly host: string;
+  /** Null for a first start. */
+  readonly cause: MoveCause | null;
+  /** Null if it has no host, or its host is not known any more. */
+  readonly from: string | null;
+  readonly reason: string;
+}
 
 /** What a placement was decided from. */
 export interface PlacementInputs {
@@ -45,59 +56,42 @@ const causeTexts = {
   spread: 'has too many instances of its variant',
 } as const satisfies Record<MoveCause, string>;
 
-export function startDecision(
-  worker: HostWorker,
-  choice: Extract<HostChoice, { readonly fits: true }>,
-  seen: ObservedPlacement,
-): NewDecision {
+export function placementDecision({ worker, host: to, cause, from, reason }: NewPlacement, observed: ObservedPlacement): NewDecision {
   const { endpoint, variantName: variant, id } = worker;
+  const { hosts } = observed;
+  const left = from === null || cause === null ? [] : [{ host: from, text: `it ${causeTexts[cause]}` }];
+  const why = cause === null || from === null ? '' : `, because ${from} ${causeTexts[cause]}`;
   return {
     kind: 'placement',
     endpoint,
     variant,
-    trigger: 'start',
-    inputs: inputsOf(worker, null, seen.hosts),
-    alternatives: alternativesTo(choice.host, worker, seen),
-    chosen: { host: choice.host, zone: choice.zone } satisfies ChosenHost,
-    reason: 'start',
-    explanation: `${id} starts on ${choice.host}: ${choice.reason}`,
+    trigger: cause ?? 'start',
+    inputs: inputsOf(worker, from, hosts),
+    alternatives: [...left, ...alternativesTo(to, from, worker, observed)],
+    chosen: { host: to, zone: hosts.find(({ name }) => name === to)?.zone ?? null } satisfies ChosenHost,
+    reason: cause ?? 'start',
+    explanation: `${id} ${from === null ? `starts on ${to}` : `moves from ${from} to ${to}`}${why}: ${reason}`,
     changes: true,
     effect: unmeasured,
   };
 }
 
-export function moveDecision(worker: HostWorker, { cause, to, reason }: WorkerMove, seen: ObservedPlacement): NewDecision {
-  const { endpoint, variantName: variant, id, host } = worker;
-  return {
-    kind: 'placement',
-    endpoint,
-    variant,
-    trigger: cause,
-    inputs: inputsOf(worker, host, seen.hosts),
-    alternatives: [{ host, text: `it ${causeTexts[cause]}` }, ...alternativesTo(to, worker, seen)],
-    chosen: { host: to, zone: seen.hosts.find(({ name }) => name === to)?.zone ?? null } satisfies ChosenHost,
-    reason: cause,
-    explanation: `${id} moves from ${host} to ${to}, because ${host} ${causeTexts[cause]}: ${reason}`,
-    changes: true,
-    effect: unmeasured,
-  };
-}
-
-function inputsOf(
-  { id, cpuMilli, memoryMiB, accelerator }: PlacedWorker,
-  from: string | null,
-  hosts: readonly HostFacts[],
-): PlacementInputs {
+function inputsOf({ id, cpuMilli, memoryMiB, accelerator }: PlacedSpec, from: string | null, hosts: readonly HostFacts[]): PlacementInputs {
   const states: Record<string, number> = {};
   for (const { state } of hosts) states[state] = (states[state] ?? 0) + 1;
   return { worker: id, cpuMilli, memoryMiB, accelerator, from, hosts: states };
 }
 
 /** What would have been chosen without the chosen host, and then without that one too. */
-function alternativesTo(chosen: string, worker: PlacedWorker, { hosts, workers }: ObservedPlacement): PlacementAlternative[] {
+function alternativesTo(
+  chosen: string,
+  from: string | null,
+  worker: PlacedSpec,
+  { hosts, workers }: ObservedPlacement,
+): PlacementAlternative[] {
   const found: PlacementAlternative[] = [];
   const placed = workers.filter(({ id }) => id !== worker.id);
-  let others = hosts.filter(({ name }) => name !== chosen && name !== worker.host);
+  let others = hosts.filter(({ name }) => name !== chosen && name !== from);
   while (found.length < alternativesMax) {
     const choice = chooseFrom(new HostPool(others, placed), worker);
     if (!choice.fits) break;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { MemoryHosts } from '../../test/host-fixture.ts';
+import { instanceRequest, MemoryHosts } from '../../test/host-fixture.ts';
 import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
@@ -8,6 +8,8 @@ import { openLogs } from '../logs/index.ts';
 import { Audit, Decisions, Events } from '../records/index.ts';
 import type { OpenDatabase } from '../storage/index.ts';
 import { HostStates } from './host-states.ts';
+import type { PlacedSpec } from './hosts-view.ts';
+import type { PlacementAlternative } from './placement-decisions.ts';
 import { Placements } from './placements.ts';
 
 /** A home with the hosts of a test. */
@@ -17,8 +19,6 @@ class Home {
   readonly states: HostStates;
   readonly placements: Placements;
   readonly decisions: Decisions;
-  moving: string[] = [];
-  idle = new Set<string>();
 
   constructor({ db }: OpenDatabase) {
     const { clock } = this;
@@ -32,10 +32,6 @@ class Home {
       decisions: this.decisions,
       states: this.states,
       hosts: this.hosts,
-      moveAway: (ids) => {
-        this.moving = [...ids].sort();
-      },
-      idleWorkers: () => this.idle,
     });
   }
 }
@@ -62,10 +58,6 @@ describe('placement by a home', () => {
     const rows = await opened.db.selectFrom('events').select(['kind', 'subject']).orderBy('seq').execute();
     return rows.map(({ kind, subject }) => `${kind} ${subject}`);
   };
-  const decided = async (): Promise<(readonly [string, unknown, string])[]> => {
-    const made = await home.decisions.list({ kind: 'placement', limit: 10 });
-    return made.map(({ trigger, chosen, explanation }) => [trigger, chosen, explanation] as const);
-  };
 
   test('reports a host once when it joins, is lost and returns', async () => {
     home.hosts.set('h1');
@@ -81,64 +73,75 @@ describe('placement by a home', () => {
     assert.deepEqual(await events(), ['host.joined h1', 'host.lost h1', 'host.joined h1']);
   });
 
-  test('drains a host: one instance at a time, each move with a decision and an event', async () => {
-    for (const name of ['h1', 'h2']) home.hosts.set(name);
-    home.hosts.start('d0', 'h1');
-    home.hosts.start('d1', 'h1');
+  const spec: PlacedSpec = {
+    ...{ id: 'd0', endpoint: 'digits', variantName: 'blue', model: 'digits/1', instanceType: 'local.1' },
+    ...instanceRequest({ instances: null }),
+  };
+
+  test('records where an instance starts, with what else was possible, and nothing of functions', async () => {
+    for (const name of ['h1', 'h2', 'h3']) home.hosts.set(name);
+    home.hosts.set('full', { cpuMilli: 0 });
+    home.placements.placed({ worker: spec, host: 'h1', cause: null, from: null, reason: 'instances are spread' });
+    home.placements.placed({ worker: { ...spec, kind: 'function' }, host: 'h1', cause: null, from: null, reason: 'functions are packed' });
     await home.placements.round();
-    assert.deepEqual(home.moving, []);
-    await home.states.set('h1', 'draining', 'ada');
-    await home.placements.round();
-    assert.deepEqual(home.moving, ['d0']);
-    home.hosts.start('d2', 'h2', { state: 'starting' });
-    await home.placements.round();
-    assert.deepEqual(home.moving, ['d0'], 'the second waits for the first');
-    home.hosts.start('d2', 'h2');
-    home.hosts.stop('d0');
-    await home.placements.round();
-    assert.deepEqual(home.moving, ['d1']);
-    home.hosts.start('d3', 'h2');
-    home.hosts.stop('d1');
-    await home.placements.round();
-    await home.placements.round();
-    assert.deepEqual(home.moving, []);
-    const order = [
-      'host.joined h1',
-      'host.joined h2',
-      'host.draining h1',
-      'decision.made digits',
-      'worker.moved digits',
-      'decision.made digits',
-    ];
-    assert.deepEqual(await events(), [...order, 'worker.moved digits', 'host.drained h1']);
-    const [second] = await decided();
-    assert.equal(second?.[0], 'host-draining');
-    assert.deepEqual(second?.[1], { host: 'h2', zone: 'a' });
-    assert.match(second?.[2] ?? '', /^d1 moves from h1 to h2, because h1 drains: instances are spread/);
+    const [made, ...others] = await home.decisions.list({ kind: 'placement', limit: 10 });
+    assert.deepEqual(others, []);
+    assert.equal(made?.explanation, 'd0 starts on h1: instances are spread');
+    assert.deepEqual(made?.chosen, { host: 'h1', zone: 'a' });
+    const size = { cpuMilli: 2000, memoryMiB: 4096, accelerator: null };
+    assert.deepEqual(made?.inputs, { worker: 'd0', ...size, from: null, hosts: { ready: 4 } });
+    assert.deepEqual(
+      (made?.alternatives as PlacementAlternative[]).map(({ host }) => host),
+      ['h2', 'h3'],
+    );
   });
 
-  test('stops draining when the host is uncordoned', async () => {
+  test('records a move as a decision when it begins, and as an event when the worker is ready on its new host alone', async () => {
     for (const name of ['h1', 'h2']) home.hosts.set(name);
     home.hosts.start('d0', 'h1');
     await home.placements.round();
     await home.states.set('h1', 'draining', 'ada');
+    home.placements.placed({ worker: spec, host: 'h2', cause: 'host-draining', from: 'h1', reason: 'instances are spread' });
+    home.hosts.start('d0', 'h2', { state: 'starting' });
     await home.placements.round();
-    await home.states.set('h1', 'ready', 'ada');
+    assert.deepEqual(
+      home.placements.moving.map(({ worker, from, to }) => [worker, from, to]),
+      [['d0', 'h1', 'h2']],
+    );
+    home.hosts.start('d0', 'h2');
     await home.placements.round();
-    assert.deepEqual(home.moving, []);
+    assert.equal(home.placements.moving.length, 1, 'the old one runs still');
+    home.hosts.stop('d0', 'h1');
+    await home.placements.round();
+    await home.placements.round();
     assert.deepEqual(home.placements.moving, []);
+    const joined = ['host.joined h1', 'host.joined h2', 'host.draining h1'];
+    assert.deepEqual(await events(), [...joined, 'decision.made digits', 'worker.moved digits', 'host.drained h1']);
+    const [made] = await home.decisions.list({ kind: 'placement', limit: 10 });
+    assert.equal(made?.explanation, 'd0 moves from h1 to h2, because h1 drains: instances are spread');
+    assert.deepEqual((made?.alternatives as PlacementAlternative[])[0], { host: 'h1', text: 'it drains' });
   });
 
-  test('a drain continues under the next home', async () => {
+  test('a move that was given up ends without an event', async () => {
+    for (const name of ['h1', 'h2']) home.hosts.set(name);
+    home.hosts.start('d0', 'h1');
+    home.placements.placed({ worker: spec, host: 'h2', cause: 'host-draining', from: 'h1', reason: 'instances are spread' });
+    await home.placements.round();
+    assert.deepEqual(home.placements.moving, []);
+    assert.deepEqual(
+      (await events()).filter((line) => line.startsWith('worker')),
+      [],
+    );
+  });
+
+  test('the state that the operator wants is known to the next home', async () => {
     home.hosts.set('h1');
     await home.placements.round();
     await home.states.set('h1', 'draining', 'ada');
     const next = new Home(opened);
+    assert.equal(next.states.wantedOf('h1'), 'ready');
     await next.states.open();
-    for (const name of ['h1', 'h2']) next.hosts.set(name);
-    next.hosts.start('d0', 'h1');
-    await next.placements.round();
-    assert.deepEqual(next.moving, ['d0']);
+    assert.equal(next.states.wantedOf('h1'), 'draining');
   });
 
   test('a host that does not link to the next home is lost after a while', async () => {
@@ -155,36 +158,31 @@ describe('placement by a home', () => {
   });
 
   test('reports once why a worker has no host', async () => {
+    const reason = '0 placed, one more is not: no ready host has 2 vCPU and 4 GiB free; 1 host known';
     home.hosts.set('h1');
-    home.hosts.start('d0', 'h1');
+    home.placements.rejected(spec, reason);
     await home.placements.round();
-    await home.states.set('h1', 'draining', 'ada');
+    home.placements.rejected(spec, reason);
     await home.placements.round();
-    await home.placements.round();
-    assert.deepEqual(home.moving, []);
-    const [pending] = home.placements.pending;
-    assert.equal(pending?.worker, 'd0');
-    assert.equal(pending?.reason, '1 placed, one more is not: no ready host has 2 vCPU and 4 GiB free; 1 host known, 1 draining');
-    assert.equal((await events()).filter((line) => line === 'placement.pending digits').length, 1);
-    home.hosts.set('h2');
-    await home.placements.round();
+    assert.deepEqual(
+      home.placements.pending.map(({ worker, reason: why }) => [worker, why]),
+      [['d0', reason]],
+    );
+    home.placements.placed({ worker: spec, host: 'h1', cause: null, from: null, reason: 'instances are spread' });
     assert.deepEqual(home.placements.pending, []);
-    assert.deepEqual(home.moving, ['d0']);
+    await home.placements.round();
+    home.hosts.lost = [{ worker: 'd0', endpoint: 'digits', reason, sinceMs: 0, cpuMilli: 2000, memoryMiB: 4096, accelerator: null }];
+    await home.placements.round();
+    await home.placements.round();
+    const reported = (await events()).filter((line) => line.startsWith('placement'));
+    assert.deepEqual(reported, ['placement.pending digits', 'placement.pending digits']);
   });
 
-  test('records where an instance starts, and that a start found no host', async () => {
-    home.hosts.set('h1');
-    home.hosts.set('h2');
-    home.hosts.start('d0', 'h1');
-    const worker = home.hosts.list().flatMap(({ workers }) => workers)[0];
-    assert(worker !== undefined);
-    await home.placements.rejected(worker, 'no ready host has 2 vCPU and 4 GiB free; 1 host known');
-    assert.equal(home.placements.pending.length, 1);
-    await home.placements.placed(worker, { fits: true, host: 'h1', zone: 'a', fitting: 2, reason: 'instances are spread' });
-    assert.equal(home.placements.pending.length, 0);
-    assert.deepEqual(await decided(), [['start', { host: 'h1', zone: 'a' }, 'd0 starts on h1: instances are spread']]);
-    await home.placements.placed({ ...worker, kind: 'function' }, { fits: true, host: 'h1', zone: 'a', fitting: 2, reason: 'packed' });
-    assert.equal((await decided()).length, 1, 'functions are not recorded');
+  test('forgets a start without a host that is not tried again', async () => {
+    home.placements.rejected(spec, 'no host is known');
+    home.clock.advance(6000);
+    await home.placements.round();
+    assert.deepEqual(home.placements.pending, []);
   });
 
   test('counts the hosts wanted: what runs, what waits, and one to spare per zone', async () => {

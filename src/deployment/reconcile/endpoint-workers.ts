@@ -62,8 +62,6 @@ export class EndpointWorkers {
   readonly #failedFunctions = new Map<string, WorkerHealth>();
   /** Workers from before the last reload, to be replaced. */
   #stale = new Set<string>();
-  /** They are to run on another host. */
-  #movingAway = new Set<string>();
   /** Versions that workers of this endpoint may have, by name such as `digits/3`. */
   readonly #versions = new Map<string, ModelVersion>();
   /** Plans that workers of this endpoint may have, by their keys. */
@@ -104,14 +102,6 @@ export class EndpointWorkers {
     this.#stale = new Set(this.views.map(({ spec }) => spec.id));
   }
 
-  /** Marks those of its workers that are among these for replacement, and no others. Whether that changed anything. */
-  setMovingAway(workerIds: ReadonlySet<string>): boolean {
-    const moving = new Set(this.views.map(({ spec }) => spec.id).filter((id) => workerIds.has(id)));
-    const isChanged = moving.size !== this.#movingAway.size || [...moving].some((id) => !this.#movingAway.has(id));
-    this.#movingAway = moving;
-    return isChanged;
-  }
-
   /** Input of the plan: running, requested and stopping workers. */
   observe(): readonly WorkerHealth[] {
     const requested = this.#functions.unclaimed.map(([id, request]) => {
@@ -126,7 +116,7 @@ export class EndpointWorkers {
       ...defined({ ladder: spec.plans?.key }),
       isReady: this.#attached.has(spec.id),
       isDraining: this.#draining.has(spec.id),
-      isStale: this.#stale.has(spec.id) || this.#movingAway.has(spec.id),
+      isStale: this.#stale.has(spec.id),
       hasFailed: state === 'failed',
       reason,
     }));
@@ -163,7 +153,6 @@ export class EndpointWorkers {
     while (used.has(`${prefix}.${index}`)) index++;
     const id = `${prefix}.${index}`;
     this.#stale.delete(id); // a reused id belongs to a new worker
-    this.#movingAway.delete(id);
     await provider.start({
       id,
       endpoint: config.name,

@@ -137,11 +137,6 @@ export class EndpointReconciler {
     this.trigger();
   }
 
-  /** Replaces those of its workers that are among these, as `reload` does. Workers that are not among them any more stay. */
-  moveAway(workerIds: ReadonlySet<string>): void {
-    if (this.#workers.setMovingAway(workerIds)) this.trigger();
-  }
-
   /** Starts a function and returns its id at once. It is attached when ready; a failure is reported to serving. */
   startFunction(request: FunctionRequest): string {
     return this.#workers.startFunction(request);
