@@ -1,7 +1,7 @@
 /** The interface to serving, a higher layer; injected when the platform is built. */
 
 import type { ModelVersion } from '../registry/index.ts';
-import type { WorkerLink } from '../runtime/index.ts';
+import type { ServingLink } from '../runtime/index.ts';
 import type { EndpointConfig, VariantConfig } from './config/endpoint-config.ts';
 import type { LadderConfig } from './config/ladder-config.ts';
 import type { CountedVersion } from './rollouts/version-counts.ts';
@@ -28,7 +28,7 @@ export interface ServedWorker {
   /** The time from requesting a function until it is ready; 0 for an instance. */
   readonly coldStartMs: number;
   readonly threads: number;
-  readonly link: WorkerLink;
+  readonly link: ServingLink;
   /** The plans that it has loaded; absent for a worker with one model. */
   readonly ladder?: LadderConfig;
   /** The shadow whose model it has loaded too, to run it in idle time. */

@@ -1,6 +1,6 @@
 /** The interface of providers, which run workers. There is one today: local processes. */
 import type { EnvironmentRef } from '../python-model.ts';
-import type { ModelArtifact, ProcessProgram, PythonLoad, WorkerLink, WorkerPlans } from '../runtime/index.ts';
+import type { ModelArtifact, ProcessProgram, PythonLoad, ServingLink, WorkerLink, WorkerPlans } from '../runtime/index.ts';
 
 /** A request for one worker with one model. */
 export interface WorkerSpec {
@@ -86,6 +86,8 @@ export interface WorkerView {
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
   readonly readyAtMs: number | null;
+  /** The machine that runs it; absent if it is the one of this server. */
+  readonly host?: { readonly name: string; readonly zone: string };
 }
 
 /** Limits of a borrowed worker. */
@@ -114,7 +116,7 @@ export interface Provider {
   stop(id: string): Promise<void>;
   list(): readonly WorkerView[];
   /** null unless ready. */
-  link(id: string): WorkerLink | null;
+  link(id: string): ServingLink | null;
   /** Ends the worker's process at once, because it hangs or has grown too large, and starts another. */
   restart(id: string, reason: string): void;
   /** Called at every change of state, including a new link after a restart. Returns a function that unsubscribes. */

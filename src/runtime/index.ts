@@ -1,12 +1,17 @@
 export { inheritedChannel } from './blocking-channel.ts';
 export {
+  errorOf,
   type Frame,
   FrameReader,
+  failureOf,
+  frameBytesMax,
   headBytes,
   kinds,
   malformedFrame,
   messageFrame,
   padded,
+  parseFrame,
+  type WireFailure,
   writeHead,
 } from './link/frames.ts';
 export { type Hello, isSameToken, receiveHello } from './link/hello.ts';
@@ -18,10 +23,32 @@ export {
   WorkerLost,
   type WorkerStatus,
 } from './link/link.ts';
-export type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from './link/payload.ts';
-export type { RunResult } from './link/results.ts';
+export {
+  type BodyFiles,
+  type Payload,
+  type PayloadHeaders,
+  type ProcessReply,
+  payloadFrame,
+  type ReplyHead,
+  type ReplySink,
+  readFrameBody,
+  readReplyHead,
+} from './link/payload.ts';
+export { type PieceMessage, ReplyPieces } from './link/reply-pieces.ts';
+export { type ResultReader, type RunResult, resultReader } from './link/results.ts';
+export type { ServingLink } from './link/serving-link.ts';
 export { SharedMemory } from './link/shared-memory.ts';
-export { type RunTimings, type TensorParts, tensorFrame, tensorsAt } from './link/tensor-frames.ts';
+export {
+  checkedTimings,
+  type IndexedTensor,
+  type RunTimings,
+  ranFrame,
+  setTimings,
+  type TensorParts,
+  tensorFrame,
+  tensorsAt,
+} from './link/tensor-frames.ts';
+export { Window } from './link/window.ts';
 export { dataFileName, modelFileName } from './onnx/data-file-name.ts';
 export { dataFileNames } from './onnx/data-file-names.ts';
 export { missingOnnxruntime, onnxruntimePath } from './onnx/onnxruntime-path.ts';
@@ -48,11 +75,13 @@ export { pythonWorkerPath, workerMainPath } from './worker-paths.ts';
 export {
   confidenceOf,
   isRunnable,
+  isSinglePlan,
   type LoadPlans,
   type MissingModel,
   type ModelMap,
   type RowStages,
   stages,
+  stageTensors,
   type WorkerPlan,
   type WorkerPlans,
 } from './worker-plans.ts';

@@ -10,7 +10,7 @@ import { type Profiles, timerOf } from '../../profiling/index.ts';
 import type { Provider, WorkerCommand, WorkerSpec } from '../../providers/index.ts';
 import type { Random } from '../../random.ts';
 import { type ModelVersion, modelArtifactOf, payloadKind } from '../../registry/index.ts';
-import { type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../../runtime/index.ts';
+import { type RunResult, type SampleBody, type ServingLink, sampleBatches } from '../../runtime/index.ts';
 import { type Tensor, takesJson } from '../../tensor.ts';
 import type { Threads } from '../../threads/index.ts';
 import { chooseRows } from './records/choose-rows.ts';
@@ -326,7 +326,7 @@ class UnsuccessfulResponse extends PlatformError {
   }
 }
 
-function runOn(link: WorkerLink, inputs: readonly Tensor[]): Promise<RunResult> {
+function runOn(link: ServingLink, inputs: readonly Tensor[]): Promise<RunResult> {
   return link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
 }
 

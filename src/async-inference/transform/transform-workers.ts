@@ -2,7 +2,7 @@
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Provider, WorkerSpec } from '../../providers/index.ts';
-import { type WorkerLink, WorkerLost } from '../../runtime/index.ts';
+import { type ServingLink, WorkerLost } from '../../runtime/index.ts';
 
 /** The workers to start, and how invocations are repeated. */
 export interface TransformWorkersOptions {
@@ -25,7 +25,7 @@ interface Waiting {
 
 interface Lease {
   readonly id: string;
-  readonly link: WorkerLink;
+  readonly link: ServingLink;
 }
 
 /** An invocation that loses its worker is repeated on another one, a limited number of times. */
@@ -34,7 +34,7 @@ export class TransformWorkers {
   /** Occupied invocation slots by worker. */
   readonly #busy = new Map<string, number>();
   /** Links of lost workers; a restarted worker has a new link. */
-  readonly #workerLost = new WeakSet<WorkerLink>();
+  readonly #workerLost = new WeakSet<ServingLink>();
   #waiting: Waiting[] = [];
   #wasReady = false;
   #stopListening = (): void => undefined;
@@ -69,7 +69,7 @@ export class TransformWorkers {
    * Runs one invocation and retries it if the worker was lost or timed out. A retry has a worker for itself, so that a record that crashes
    * workers does not fail others. `isLost` selects other errors after which the invocation is retried.
    */
-  async use<T>(invoke: (link: WorkerLink) => Promise<T>, isLost: (error: unknown) => boolean = () => false): Promise<T> {
+  async use<T>(invoke: (link: ServingLink) => Promise<T>, isLost: (error: unknown) => boolean = () => false): Promise<T> {
     const { retries, provider, signal, concurrency } = this.#options;
     for (let attempt = 0; ; attempt++) {
       const weight = attempt === 0 ? 1 : concurrency;

@@ -12,7 +12,7 @@ import type { Log } from '../../logs/index.ts';
 import { nameKey } from '../../names.ts';
 import type { Provider, WorkerSpec, WorkerView } from '../../providers/index.ts';
 import { baseNameOf, type ModelVersion, modelArtifactOf } from '../../registry/index.ts';
-import type { WorkerLink } from '../../runtime/index.ts';
+import type { ServingLink } from '../../runtime/index.ts';
 import type { VariantConfig } from '../config/endpoint-config.ts';
 import { floorOnly, type LadderConfig, ladderKey, shadowKey } from '../config/ladder-config.ts';
 import { isUnderWay } from '../rollouts/rollout.ts';
@@ -54,7 +54,7 @@ export class EndpointWorkers {
   readonly #deps: EndpointWorkersDeps;
   readonly #owner: WorkersOwner;
   /** Links attached to serving, by worker. */
-  readonly #attached = new Map<string, WorkerLink>();
+  readonly #attached = new Map<string, ServingLink>();
   /** By draining worker: a function that ends the wait for its last responses. */
   readonly #draining = new Map<string, () => void>();
   readonly #functions: FunctionWorkers;
@@ -325,7 +325,7 @@ export class EndpointWorkers {
     this.#draining.get(workerId)?.();
   }
 
-  #servedWorker({ spec }: WorkerView, link: WorkerLink): ServedWorker | null {
+  #servedWorker({ spec }: WorkerView, link: ServingLink): ServedWorker | null {
     const { prices } = this.#deps;
     const version = this.#versions.get(spec.modelName);
     if (version === undefined) return null;

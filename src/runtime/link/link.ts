@@ -69,6 +69,7 @@ export interface LoadedModel {
 /** What a worker says about its process. */
 export interface WorkerStatus {
   readonly rssBytes: number;
+  /** 0 if it runs on another machine. */
   readonly pid: number;
 }
 

@@ -1,6 +1,6 @@
 /** Runs requests on a real worker: merges their tensors into one frame, sends it, and splits the outputs. */
 import { asPlatformError } from '../../errors.ts';
-import { type RunResult, type WorkerLink, WorkerLost } from '../../runtime/index.ts';
+import { type RunResult, type ServingLink, WorkerLost } from '../../runtime/index.ts';
 import type { Signature } from '../../tensor.ts';
 import type { PendingRequest } from '../request.ts';
 import { merge, split } from './batch-tensors.ts';
@@ -11,7 +11,7 @@ import type { BatchRunResult, RunRequests } from './run-requests.ts';
  * several workers are killed at once from outside, this does not count against the request. `namesRequests`: what the model prints is
  * logged with the ids of its requests.
  */
-export function linkRunner(link: Pick<WorkerLink, 'run' | 'status'>, signature: Signature, namesRequests = false): RunRequests {
+export function linkRunner(link: Pick<ServingLink, 'run' | 'status'>, signature: Signature, namesRequests = false): RunRequests {
   return (requests, done, plan) => {
     const rowsOf = requests.map(({ call }) => call.rows);
     const rows = rowsOf.reduce((sum, each) => sum + each, 0);
@@ -31,7 +31,7 @@ export function linkRunner(link: Pick<WorkerLink, 'run' | 'status'>, signature: 
 
 /** Calls `run` at once, or, if a request has lost a worker before, after the worker has answered a status request. */
 export function runWhenAlive<Ran>(
-  link: Pick<WorkerLink, 'status'>,
+  link: Pick<ServingLink, 'status'>,
   requests: readonly PendingRequest[],
   run: () => Promise<Ran>,
   answerOf: (ran: Ran) => BatchRunResult,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import type { InvokeResult, ReplySink, WorkerLink } from '../../runtime/index.ts';
+import type { InvokeResult, ReplySink, ServingLink } from '../../runtime/index.ts';
 import type { PendingRequest } from '../request.ts';
 import { runWhenAlive } from './link-runner.ts';
 import { ModelError } from './model-error.ts';
@@ -13,7 +13,7 @@ import type { BatchRunResult, RunRequests } from './run-requests.ts';
  * read completely.
  */
 export function processRunner(
-  link: Pick<WorkerLink, 'invoke' | 'status'>,
+  link: Pick<ServingLink, 'invoke' | 'status'>,
   model: string,
   replyBytesMax: number,
   clock: Pick<Clock, 'nowMs'>,
