@@ -28,15 +28,8 @@ import { Deployments, foreignCodeCheck, Readiness } from './deployment/index.ts'
 import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } from './environments/index.ts';
 import { messageOf } from './errors.ts';
 import { openEvaluations, openSelections } from './evaluation/index.ts';
-import {
-  type Foundation,
-  openFoundation,
-  openHistories,
-  openStorageHealth,
-  type Product,
-  type StandByOptions,
-} from './foundation/index.ts';
-import { Fronts, NodeFronts } from './gateways/index.ts';
+import { type Foundation, openFoundation, openHistories, openStorageHealth, type Product } from './foundation/index.ts';
+import { Fronts } from './gateways/index.ts';
 import {
   type Certificate,
   drainServers,
@@ -79,19 +72,14 @@ export interface Platform {
   close(): Promise<void>;
 }
 
-/** What a server that stands by needs. */
-export interface StandBy {
-  /** Ends it. */
-  readonly interrupted?: AbortSignal;
-  /** Called once another node serves, with the URL of this one, whose requests go there. */
-  readonly onStandBy?: (url: string) => void;
-}
-
-/** Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. */
-export async function startPlatform(config: Config, product: Product, standBy: StandBy = {}): Promise<Platform> {
+/**
+ * Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. `interrupted` ends a server that
+ * stands by.
+ */
+export async function startPlatform(config: Config, product: Product, interrupted?: AbortSignal): Promise<Platform> {
   const closers = new Closers();
   try {
-    return await build(config, product, { closers, ...standBy });
+    return await build(config, product, { closers, interrupted });
   } catch (error) {
     await closers.close();
     throw error;
@@ -101,15 +89,9 @@ export async function startPlatform(config: Config, product: Product, standBy: S
 async function build(
   config: Config,
   product: Product,
-  { closers, interrupted, onStandBy }: StandBy & { readonly closers: Closers },
+  { closers, interrupted }: { readonly closers: Closers; readonly interrupted: AbortSignal | undefined },
 ): Promise<Platform> {
-  let nodeFronts: NodeFronts | null = null;
-  const standBy: StandByOptions['standBy'] = async (parts) => {
-    const opened = (nodeFronts = await NodeFronts.open(config, parts, closers));
-    opened.onStandBy = onStandBy;
-    return opened;
-  };
-  const foundation = await openFoundation(config, { version: product.version, interrupted, standBy }, closers);
+  const foundation = await openFoundation(config, { version: product.version, interrupted }, closers);
   const { clock, directory, logs, startedAtMs } = foundation;
   const interpreters = new LateInterpreters();
   const interpreterOf: LateInterpreters['find'] = (environment) => interpreters.find(environment);
@@ -118,14 +100,12 @@ async function build(
   const access = Access.open(directory.keysFile, clock, provider);
   const keys = await openKeys(config, { ...foundation, access }, closers);
   const tls = loadCertificate(config, directory.path, startedAtMs);
-  const { processes = null } = (nodeFronts ?? {}) as { readonly processes?: NodeFronts['processes'] };
-  const fronts = Fronts.open(config, { clock, log: logs.platform, tls, processes }, foundation.node?.epoch);
+  const fronts = Fronts.open(config, { clock, log: logs.platform, tls });
   const listener = openListener(config, { tls, access, fronts, logs, clock });
   const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, keys, listener }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
-  const awaiting = foundation.node === null ? {} : { awaiting: readiness };
-  fronts?.connect({ ...modules, listener, hasTraces: foundation.traces !== null, ...awaiting });
+  fronts?.connect({ listener, serving: modules.serving, metrics: modules.metrics, hasTraces: foundation.traces !== null });
   const url = await listener.listen();
   modules.startGuards();
   modules.training.serve(reachableUrl(url, listener.names));

@@ -28,7 +28,6 @@ export const actions = {
   'read events': 'read',
   'read rules': 'read',
   'read logs': 'read',
-  'read cluster': 'read',
   'read costs': 'read',
   'read tags': 'read',
   'list objects': 'read',
@@ -94,7 +93,6 @@ export const actions = {
   'change keys': 'administer',
   'read audit': 'administer',
   'use files of the server': 'administer',
-  'change hosts': 'administer',
 } as const satisfies Record<string, Permission>;
 
 /** An operation of the platform, whichever API it is called by. */

@@ -43,7 +43,6 @@ export type {
   AlternativeBody,
   AnyDecisionBody,
   DecisionBody,
-  PlacementDecisionBody,
   PlanBody,
   PredictionBody,
   ScalingDecisionBody,

@@ -44,7 +44,6 @@ function openLink(): { readonly link: FrontLink; readonly events: readonly strin
       events.push('served');
       return () => events.push('left');
     },
-    connectionOf: (facts) => facts as object,
     logError: () => undefined,
     onEnd: () => events.push('ended'),
   });
@@ -81,7 +80,7 @@ test('a catalogue that is too long for a frame is left out, and the link stays',
   new RemoteHome(far, {
     clock: new VirtualClock(),
     onCatalogue: (endpoints) => catalogues.push(endpoints),
-    onLeave: () => undefined,
+    onDrain: () => undefined,
     onEnd,
   });
   const { link } = openLink();

@@ -1,2 +1,1 @@
 export { Fronts } from './fronts.ts';
-export { NodeFronts } from './node-fronts.ts';

@@ -48,8 +48,7 @@ export function readInference(
 ): void {
   if (isStreamedBody(request)) exchange.receivedAtMs = clock.nowMs();
   readRequestBodyInto(request, response, listener.bodies, (error, body) => {
-    // A request of a gateway process may have waited there.
-    if (error === null) exchange.receive(body, (request as { readonly arrivedAtMs?: number }).arrivedAtMs);
+    if (error === null) exchange.receive(body);
     else exchange.rejectUnread(error);
   });
 }

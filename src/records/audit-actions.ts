@@ -11,7 +11,6 @@ export type ResourceKind =
   | 'environment'
   | 'evaluation'
   | 'evaluation-set'
-  | 'host'
   | 'inference-component'
   | 'key'
   | 'log-group'
@@ -40,7 +39,6 @@ const resourceKinds = {
   AssumeRole: 'role',
   Authenticate: 'access',
   ContinueUpdate: 'endpoint',
-  CordonHost: 'host',
   CreateBucket: 'bucket',
   CreateEndpoint: 'endpoint',
   CreateEndpointConfig: 'endpoint-config',
@@ -94,7 +92,6 @@ const resourceKinds = {
   DisableAlarmActions: 'alarm',
   DisablePipeline: 'pipeline',
   DisableRule: 'rule',
-  DrainHost: 'host',
   EnableAlarmActions: 'alarm',
   EnablePipeline: 'pipeline',
   EnableRule: 'rule',
@@ -141,7 +138,6 @@ const resourceKinds = {
   StopTrainingJob: 'training-job',
   StopTransformJob: 'transform',
   TagResource: 'scalable-target',
-  UncordonHost: 'host',
   UnloadEndpoint: 'endpoint',
   UntagResource: 'scalable-target',
   UpdateEndpoint: 'endpoint',

@@ -22,6 +22,7 @@ export { type JobFilter, type JobSortColumn, jobSortKey, nameKeyContaining, page
 export { Jobs } from './jobs.ts';
 export { FileHasher } from './objects/file-hasher.ts';
 export { FileObjectStore } from './objects/file-object-store.ts';
+export { ObjectCache } from './objects/object-cache.ts';
 export { objectPlaceOf, parseObjectLocation } from './objects/object-location.ts';
 export type { ObjectStore, ObjectTrash, StagedObject, StoredObject } from './objects/object-store.ts';
 export { type OpenObjectStores, openObjectStores } from './objects/open-object-stores.ts';
@@ -41,7 +42,7 @@ export { type FileSize, sizeOfFile } from './sqlite/database-size.ts';
 export { checkDatabaseFiles } from './sqlite/quick-check.ts';
 export type { CheckpointOptions } from './sqlite/sqlite-checkpoints.ts';
 export type { S3ObjectsTable, S3PiecesTable } from './tables/aws.ts';
-export type { ClusterHostsTable, ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable } from './tables/cluster.ts';
+export type { ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable } from './tables/cluster.ts';
 export type { HourlyCostsTable } from './tables/costs.ts';
 export type { EndpointsTable } from './tables/deployment.ts';
 export type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';

@@ -19,6 +19,8 @@ export interface ObjectCacheOptions {
   readonly download: (sha256: string) => AsyncIterable<Buffer>;
   /** Called if the object in the store does not match its address. */
   readonly damaged: (sha256: string, actual: string) => Error;
+  /** Whether a copy stays, however long ago its last use was. Default: none does. */
+  readonly isHeld?: (sha256: string) => boolean;
 }
 
 interface CachedCopy {
@@ -109,9 +111,10 @@ export class ObjectCache {
   }
 
   async #evict(): Promise<void> {
-    const { bytesMax, clock } = this.#options;
+    const { bytesMax, clock, isHeld } = this.#options;
     for (const [sha256, { usedAtMs }] of this.#copies) {
       if (this.#bytes <= bytesMax || clock.nowMs() - usedAtMs < inUseMs) return;
+      if (isHeld?.(sha256) === true) continue;
       await this.remove(sha256);
     }
   }

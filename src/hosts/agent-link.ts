@@ -1,0 +1,211 @@
+/** The agent's end of its link: does what the home commands, relays its runs to workers of this machine, and reports them. */
+import type { Duplex } from 'node:stream';
+import { type Clock, every } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { errorOf, type Frame, malformedFrame, readFrameBody, type WireFailure, WorkerLost } from '../runtime/index.ts';
+import { failureFrame } from './agent-failures.ts';
+import type { AgentInvocations } from './agent-invocations.ts';
+import type { AgentWorkers } from './agent-workers.ts';
+import type { EpochFence } from './epoch-fence.ts';
+import { HostChannel } from './host-channel.ts';
+import { hostKinds, jsonFrame, readRelayedRun, relayedLink, relayedResultFrame } from './host-frames.ts';
+import { cutText, fieldsOf, keyOf, numberOf } from './reports.ts';
+import { readSpec } from './worker-spec.ts';
+
+/** Calls of the home have smaller numbers. */
+const rangeNumberMin = 2 ** 31;
+/** Lines of workers are dropped while more bytes than this wait to be sent. */
+const lineBytesMax = 1024 * 1024;
+const lineLengthMax = 16 * 1024;
+const usageEveryMs = 2000;
+
+/** A range of an object, as the home sends it. */
+export interface ObjectRange {
+  /** Of the whole object. */
+  readonly size: number;
+  readonly bytes: Buffer;
+}
+
+export interface AgentLinkDeps {
+  readonly clock: Clock;
+  readonly workers: AgentWorkers;
+  readonly fence: EpochFence;
+  readonly invocations: AgentInvocations;
+  /** The home has accepted this link, and gets the reports. */
+  readonly onWelcome: () => void;
+  /** The home wants this agent to end. */
+  readonly onFarewell: (reason: string) => void;
+  readonly onEnd: (why: string) => void;
+}
+
+interface OpenRange {
+  readonly resolve: (range: ObjectRange) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class AgentLink {
+  readonly #deps: AgentLinkDeps;
+  readonly #channel: HostChannel;
+  readonly #ranges = new Map<number, OpenRange>();
+  #lastRange = 0;
+  #droppedLines = 0;
+  #isWelcome = false;
+  #hasEnded = false;
+  #stopUsage: () => void = () => undefined;
+
+  /** `socket`: connected, introduced and paused. */
+  constructor(socket: Duplex, deps: AgentLinkDeps) {
+    this.#deps = deps;
+    this.#channel = new HostChannel(socket, {
+      clock: deps.clock,
+      onFrame: (frame) => this.#take(frame),
+      onEnd: (why) => this.#end(why),
+    });
+  }
+
+  /** Asks the home to move the workers of this host elsewhere, before it stops. */
+  leave(withinMs: number): void {
+    this.#channel.send(0, jsonFrame(0, hostKinds.leaving, { withinMs }));
+  }
+
+  /** Reads a range of an object. Rejects with the reason of the home, and with `WorkerLost` if the link ends. */
+  range(sha256: string, start: number): Promise<ObjectRange> {
+    return new Promise((resolve, reject) => {
+      if (this.#hasEnded) return reject(new WorkerLost('the link to the home is lost'));
+      this.#lastRange = (this.#lastRange + 1) % rangeNumberMin;
+      const call = rangeNumberMin + this.#lastRange;
+      this.#ranges.set(call, { resolve, reject });
+      this.#channel.send(call, jsonFrame(call, hostKinds.fetch, { sha256, start }));
+    });
+  }
+
+  close(why: string): void {
+    this.#channel.end(why);
+  }
+
+  #take(frame: Frame): void {
+    const { kind, call, message } = frame;
+    if (kind === hostKinds.welcome) return this.#welcomed(numberOf(fieldsOf(message)['epoch']));
+    if (kind === hostKinds.farewell) return this.#deps.onFarewell(cutText(fieldsOf(message)['reason']));
+    if (!this.#isWelcome) throw malformedFrame('the home has not said its epoch');
+    switch (kind) {
+      case hostKinds.command:
+        return this.#command(call, message);
+      case hostKinds.run:
+        return this.#run(frame);
+      case hostKinds.invoke:
+        return this.#deps.invocations.invoke(frame, this.#channel);
+      case hostKinds.taken:
+        return this.#deps.invocations.taken(call, message);
+      case hostKinds.bodyPiece:
+        return this.#deps.invocations.bodyPiece(call, readFrameBody(frame), fieldsOf(message)['isAborted'] === true);
+      case hostKinds.fetched: {
+        const size = numberOf(fieldsOf(message)['size']);
+        return this.#ranged(call, ({ resolve }) => resolve({ size, bytes: readFrameBody(frame) }));
+      }
+      case hostKinds.notFetched:
+        return this.#ranged(call, ({ reject }) => reject(errorOf(message as WireFailure)));
+      default:
+        throw malformedFrame(`an agent expects no frame of kind ${kind}`);
+    }
+  }
+
+  #ranged(call: number, settle: (range: OpenRange) => void): void {
+    const range = this.#ranges.get(call);
+    if (range === undefined) throw malformedFrame(`it answers range ${call}, which was not requested`);
+    this.#ranges.delete(call);
+    settle(range);
+  }
+
+  /** Then come the reports of all workers, and what changes. */
+  #welcomed(epoch: number): void {
+    const { clock, workers, fence, onWelcome } = this.#deps;
+    fence.check(epoch);
+    if (this.#isWelcome) return;
+    this.#isWelcome = true;
+    workers.listen({
+      onReport: (report) => this.#channel.send(0, jsonFrame(0, hostKinds.report, report)),
+      onEnded: (key, exit) => this.#channel.send(0, jsonFrame(0, hostKinds.exit, { key, exit })),
+      onLine: (key, line, requestIds) => this.#line(key, line, requestIds),
+    });
+    for (const report of workers.reports()) this.#channel.send(0, jsonFrame(0, hostKinds.report, report));
+    this.#channel.send(0, jsonFrame(0, hostKinds.workers, { keys: workers.keys }));
+    this.#stopUsage = every(clock, usageEveryMs, () => {
+      workers.reportLoaded();
+      const usage = workers.usage();
+      if (usage.length > 0) this.#channel.send(0, jsonFrame(0, hostKinds.usage, { workers: usage }));
+    });
+    onWelcome();
+  }
+
+  #line(key: string, line: string, requestIds: readonly string[]): void {
+    if (this.#channel.bufferedBytes > lineBytesMax) {
+      this.#droppedLines++;
+      return;
+    }
+    if (this.#droppedLines > 0) {
+      const dropped = `(${this.#droppedLines} lines of workers of this host were dropped: the link to the home is slow)`;
+      this.#droppedLines = 0;
+      this.#channel.send(0, jsonFrame(0, hostKinds.line, { key, line: dropped, requestIds: [] }));
+    }
+    this.#channel.send(0, jsonFrame(0, hostKinds.line, { key, line: line.slice(0, lineLengthMax), requestIds }));
+  }
+
+  #command(call: number, message: unknown): void {
+    this.#obey(fieldsOf(message)).then(
+      (result) => this.#channel.send(call, jsonFrame(call, hostKinds.done, result)),
+      (error: unknown) => this.#failed(call, error),
+    );
+  }
+
+  /** Every command has the epoch of its sender: a home that was replaced changes nothing. */
+  async #obey(fields: Readonly<Record<string, unknown>>): Promise<object> {
+    const { workers, fence } = this.#deps;
+    fence.check(numberOf(fields['epoch']));
+    switch (fields['method']) {
+      case 'start':
+        await workers.start(keyOf(fields['key']), cutText(fields['digest'], 64), readSpec(fields['spec']));
+        return {};
+      case 'stop':
+        await workers.stop(keyOf(fields['key']));
+        return {};
+      case 'restart':
+        workers.restart(keyOf(fields['key']), cutText(fields['reason'], 1000));
+        return {};
+      case 'status': {
+        const worker = workers.byLink(numberOf(fields['link']));
+        if (worker === undefined) throw new WorkerLost('its process has ended');
+        return { rssBytes: (await worker.link.status()).rssBytes };
+      }
+      default:
+        throw new PlatformError('unsupported', 'the agent does not know the command: it has an older version than the home');
+    }
+  }
+
+  #run(frame: Frame): void {
+    const { call, plan } = frame;
+    const worker = this.#deps.workers.byLink(relayedLink(frame));
+    const signature = worker?.link.signature ?? null;
+    if (worker === undefined || signature === null) return this.#failed(call, new WorkerLost('its process has ended'));
+    const { inputs, ids } = readRelayedRun(frame, signature);
+    worker.link
+      .run(inputs, ids, plan)
+      .then((result) => this.#channel.send(call, relayedResultFrame(call, result, worker.spec.plans)))
+      .catch((error: unknown) => this.#failed(call, error));
+  }
+
+  #failed(call: number, error: unknown): void {
+    this.#channel.send(call, failureFrame(call, error));
+  }
+
+  #end(why: string): void {
+    const { workers, invocations, onEnd } = this.#deps;
+    this.#hasEnded = true;
+    this.#stopUsage();
+    if (this.#isWelcome) workers.listen(null);
+    invocations.end();
+    for (const { reject } of this.#ranges.values()) reject(new WorkerLost(why));
+    this.#ranges.clear();
+    onEnd(why);
+  }
+}

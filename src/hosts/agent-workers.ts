@@ -1,0 +1,188 @@
+/** The workers of a host, over all links of its agent: what runs, under which keys, and what changed. */
+import type { Clock } from '../clock.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import type { LocalProvider, WorkerSpec, WorkerView } from '../providers/index.ts';
+import type { WorkerExit } from '../records/index.ts';
+import type { WorkerLink } from '../runtime/index.ts';
+import type { WorkerReport, WorkerUsage } from './reports.ts';
+
+/** What the agent needs of the provider of its machine. */
+export type AgentProvider = Pick<LocalProvider, 'start' | 'stop' | 'list' | 'link' | 'restart' | 'onChange' | 'onEnded'>;
+
+/** Receives what happens to workers; that of the current link, if there is one. */
+export interface AgentListener {
+  readonly onReport: (report: WorkerReport) => void;
+  readonly onEnded: (key: string, exit: WorkerExit | null) => void;
+  readonly onLine: (key: string, line: string, requestIds: readonly string[]) => void;
+}
+
+export interface AgentWorkersDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly provider: AgentProvider;
+  /** What the workers of this host may hold together. */
+  readonly memoryMiB: number;
+}
+
+/** A worker that the home has started, with its current link. */
+export interface AgentWorker {
+  readonly spec: WorkerSpec;
+  readonly digest: string;
+  link: WorkerLink | null;
+  /** Of its link, unique on this host; 0 without one. */
+  linkNumber: number;
+  missing: number;
+}
+
+/** A ready worker. */
+export interface LinkedAgentWorker {
+  readonly spec: WorkerSpec;
+  readonly link: WorkerLink;
+}
+
+export class AgentWorkers {
+  readonly #deps: AgentWorkersDeps;
+  readonly #workers = new Map<string, AgentWorker>();
+  readonly #byLink = new Map<number, AgentWorker>();
+  #links = 0;
+  #listener: AgentListener | null = null;
+
+  constructor(deps: AgentWorkersDeps) {
+    this.#deps = deps;
+    deps.provider.onChange((view) => this.#changed(view));
+    deps.provider.onEnded((key, exit) => {
+      if (this.#workers.has(key)) this.#listener?.onEnded(key, exit);
+    });
+  }
+
+  get keys(): readonly string[] {
+    return [...this.#workers.keys()];
+  }
+
+  get size(): number {
+    return this.#workers.size;
+  }
+
+  /** SHA-256 of all files that its workers load. */
+  get artifacts(): ReadonlySet<string> {
+    const models = [...this.#workers.values()].flatMap(({ spec }) => [spec.artifact, ...(spec.plans?.others ?? [])]);
+    return new Set(models.flatMap((model) => [model.sha256, ...(model.data ?? []).map(({ sha256 }) => sha256)]));
+  }
+
+  /** Replaces the listener. Null: the link has ended. */
+  listen(listener: AgentListener | null): void {
+    this.#listener = listener;
+  }
+
+  /** Undefined if its process has ended since. */
+  byLink(number: number): LinkedAgentWorker | undefined {
+    const worker = this.#byLink.get(number);
+    return worker === undefined || worker.link === null ? undefined : { spec: worker.spec, link: worker.link };
+  }
+
+  /** For each worker, in the order of their starts. */
+  reports(): readonly WorkerReport[] {
+    return this.#deps.provider.list().flatMap((view) => {
+      const worker = this.#workers.get(view.spec.id);
+      return worker === undefined ? [] : [this.#reportOf(view, worker)];
+    });
+  }
+
+  usage(): readonly WorkerUsage[] {
+    return this.#deps.provider.list().flatMap(({ spec, rssBytes, cpuMs }) => {
+      const worker = this.#workers.get(spec.id);
+      return worker === undefined || worker.link === null ? [] : [{ key: spec.id, rssBytes, cpuMs: cpuMs?.() ?? null }];
+    });
+  }
+
+  /** Starting the same key again changes nothing. Rejects with `unavailable` if its memory is not free here, or if the agent is closing. */
+  async start(key: string, digest: string, spec: WorkerSpec): Promise<void> {
+    if (this.#workers.has(key)) return;
+    const heldMiB = [...this.#workers.values()].reduce((sum, worker) => sum + worker.spec.memoryMiB, 0);
+    const { memoryMiB, provider } = this.#deps;
+    if (heldMiB + spec.memoryMiB > memoryMiB) {
+      const free = Math.max(0, memoryMiB - heldMiB);
+      throw new PlatformError(
+        'unavailable',
+        `the host has ${free} MiB of ${memoryMiB} MiB free for workers, but it needs ${spec.memoryMiB} MiB`,
+      );
+    }
+    this.#workers.set(key, { spec, digest, link: null, linkNumber: 0, missing: 0 });
+    try {
+      await provider.start({ ...spec, id: key });
+    } catch (error) {
+      this.#workers.delete(key);
+      throw error;
+    }
+  }
+
+  /** Resolves when its process has ended. Ignores unknown keys. */
+  async stop(key: string): Promise<void> {
+    const worker = this.#workers.get(key);
+    if (worker === undefined) return;
+    this.#workers.delete(key);
+    this.#byLink.delete(worker.linkNumber);
+    await this.#deps.provider.stop(key);
+  }
+
+  restart(key: string, reason: string): void {
+    if (this.#workers.has(key)) this.#deps.provider.restart(key, reason);
+  }
+
+  /** Resolves when no worker runs. */
+  async stopAll(reason: string): Promise<void> {
+    if (this.#workers.size > 0) this.#deps.log.warn({ workers: this.#workers.size, reason }, 'all workers of this host are stopped');
+    const stop = (key: string): Promise<void> =>
+      this.stop(key).catch((error: unknown) => this.#deps.log.warn({ worker: key, error: messageOf(error) }, 'failed to stop a worker'));
+    await Promise.all(this.keys.map(stop));
+  }
+
+  /** A line of a worker. */
+  printed(key: string, line: string, requestIds: readonly string[]): void {
+    if (this.#workers.has(key)) this.#listener?.onLine(key, line, requestIds);
+  }
+
+  /** Reports workers of which a missing model was loaded meanwhile. */
+  reportLoaded(): void {
+    for (const view of this.#deps.provider.list()) {
+      const worker = this.#workers.get(view.spec.id);
+      const count = worker?.link?.missing.found.length;
+      if (count !== undefined && count !== worker?.missing) this.#changed(view);
+    }
+  }
+
+  #changed(view: WorkerView): void {
+    const worker = this.#workers.get(view.spec.id);
+    if (worker === undefined) return;
+    const report = this.#reportOf(view, worker);
+    this.#listener?.onReport(report);
+  }
+
+  #reportOf(view: WorkerView, worker: AgentWorker): WorkerReport {
+    const { provider, clock } = this.#deps;
+    const key = view.spec.id;
+    const link = view.state === 'ready' ? provider.link(key) : null;
+    if (link !== worker.link) {
+      this.#byLink.delete(worker.linkNumber);
+      worker.link = link;
+      worker.linkNumber = link === null ? 0 : ++this.#links;
+      if (link !== null) this.#byLink.set(worker.linkNumber, worker);
+    }
+    const missing = link?.missing.found ?? [];
+    worker.missing = missing.length;
+    return {
+      key,
+      digest: worker.digest,
+      state: view.state,
+      link: worker.linkNumber,
+      pid: view.pid,
+      restarts: view.restarts,
+      reason: view.reason,
+      ageMs: Math.max(0, clock.wallMs() - view.startedAtMs),
+      readyMs: view.readyAtMs === null ? null : Math.max(0, clock.wallMs() - view.readyAtMs),
+      signature: link?.signature ?? null,
+      missing,
+    };
+  }
+}

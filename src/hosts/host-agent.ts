@@ -1,0 +1,168 @@
+/**
+ * The agent of a host: keeps a link to the home, wherever it is, and the workers of this machine over all its links. Without a link they
+ * go on for a while, for the next home; then they stop.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../clock.ts';
+import { systemCode, writeFileAtomically } from '../data-directory/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import type { AgentArtifacts } from './agent-artifacts.ts';
+import { AgentInvocations } from './agent-invocations.ts';
+import { AgentLink } from './agent-link.ts';
+import { type AgentProvider, AgentWorkers } from './agent-workers.ts';
+import { EpochFence } from './epoch-fence.ts';
+
+export interface HostAgentOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly provider: AgentProvider;
+  readonly artifacts: Pick<AgentArtifacts, 'setLink'>;
+  /** Of this agent; no other process uses it. */
+  readonly folder: string;
+  readonly version: string;
+  readonly zone: string;
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  /** How long workers go on without a link. */
+  readonly keepMs: number;
+  /** Opens a link with these fields in its introduction. Resolves to a paused socket; rejects if refused for good or aborted. */
+  readonly dial: (fields: object, signal: AbortSignal) => Promise<Duplex>;
+}
+
+/** Between two links that end at once. */
+const redialMs = 200;
+
+export class HostAgent {
+  readonly workers: AgentWorkers;
+  readonly #options: HostAgentOptions;
+  readonly #fence: EpochFence;
+  readonly #instance: string;
+  readonly #bodies: string;
+  readonly #stop = new AbortController();
+  readonly #drained = Promise.withResolvers<string>();
+  #bodyCount = 0;
+  #link: AgentLink | null = null;
+  #cancelKeep: () => void = () => undefined;
+  #running: Promise<void> | null = null;
+
+  /** Throws `wrong_state` if its files are damaged. */
+  constructor(options: HostAgentOptions) {
+    const { folder, clock, log, provider, memoryMiB } = options;
+    this.#options = options;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.#fence = EpochFence.open(join(folder, 'epoch'));
+    this.#instance = instanceIn(join(folder, 'instance'));
+    this.#bodies = join(folder, 'bodies');
+    rmSync(this.#bodies, { recursive: true, force: true }); // of a killed agent
+    mkdirSync(this.#bodies, { mode: 0o700 });
+    this.workers = new AgentWorkers({ clock, log, provider, memoryMiB });
+  }
+
+  get isLinked(): boolean {
+    return this.#link !== null;
+  }
+
+  /** Resolves, with the reason, when the home wants this agent to end: its workers run elsewhere. */
+  get dismissed(): Promise<string> {
+    return this.#drained.promise;
+  }
+
+  /** Resolves when `close` was called. Rejects with the reason if the cluster refuses this host for good. */
+  run(): Promise<void> {
+    this.#running ??= this.#keepLinked();
+    return this.#running;
+  }
+
+  /** Asks the home to move the workers elsewhere. Resolves when they are, or when the time is over or there is no link. */
+  async drain(withinMs: number): Promise<void> {
+    const { clock } = this.#options;
+    if (this.#link === null || this.workers.size === 0) return;
+    this.#link.leave(withinMs);
+    const over = Promise.withResolvers<string>();
+    const cancel = clock.after(withinMs, () => over.resolve('its time is over'));
+    await Promise.race([this.dismissed, over.promise]);
+    cancel();
+  }
+
+  /** Ends the link and the workers. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#cancelKeep();
+    this.#link?.close('the agent stops');
+    await this.workers.stopAll('the agent stops');
+    await this.#running?.catch(() => undefined);
+  }
+
+  async #keepLinked(): Promise<void> {
+    const { clock, log, dial, version, zone, cpuMilli, memoryMiB } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      let socket: Duplex;
+      try {
+        socket = await dial({ instance: this.#instance, version, zone, cpuMilli, memoryMiB }, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
+      if (signal.aborted) {
+        socket.destroy();
+        return;
+      }
+      const why = await this.#serve(socket);
+      if (signal.aborted) return;
+      log.warn({ reason: why, workers: this.workers.size, keepMs: this.#options.keepMs }, 'the link to the home is lost: workers go on');
+      await new Promise<void>((resolve) => clock.after(redialMs, resolve));
+    }
+  }
+
+  /** Resolves, with the reason, when the link has ended. */
+  #serve(socket: Duplex): Promise<string> {
+    const { clock, log, artifacts, keepMs } = this.#options;
+    return new Promise((resolve) => {
+      const link: AgentLink = new AgentLink(socket, {
+        clock,
+        workers: this.workers,
+        fence: this.#fence,
+        invocations: new AgentInvocations(this.workers, () => join(this.#bodies, `${this.#bodyCount++}`)),
+        onWelcome: () => {
+          this.#cancelKeep();
+          this.#cancelKeep = () => undefined;
+          this.#link = link;
+          artifacts.setLink(link);
+          log.info({ epoch: this.#fence.newest, workers: this.workers.size }, 'linked to the home');
+        },
+        onFarewell: (reason) => this.#drained.resolve(reason),
+        onEnd: (why) => {
+          if (this.#link === link) {
+            this.#link = null;
+            artifacts.setLink(null);
+            this.#cancelKeep = clock.after(keepMs, () => {
+              this.workers
+                .stopAll(`no home for ${Math.round(keepMs / 1000)} s`)
+                .catch((error: unknown) => log.error({ error: messageOf(error) }, 'workers were not stopped'));
+            });
+          }
+          resolve(why);
+        },
+      });
+    });
+  }
+}
+
+/** Made once: tells two machines of one name apart. */
+function instanceIn(path: string): string {
+  try {
+    const text = readFileSync(path, 'utf8').trim();
+    if (!/^[0-9a-f]{32}$/.test(text)) throw new PlatformError('wrong_state', `${path} is damaged: delete it`);
+    return text;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    const made = randomBytes(16).toString('hex');
+    writeFileAtomically(path, `${made}\n`, { mode: 0o600 });
+    return made;
+  }
+}

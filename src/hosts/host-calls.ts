@@ -1,0 +1,186 @@
+/** The home's open calls to the workers of a host: numbered, each settled once. */
+import { createReadStream } from 'node:fs';
+import { defined } from '../defined.ts';
+import { PlatformError } from '../errors.ts';
+import {
+  checkedTimings,
+  errorOf,
+  type Frame,
+  type IndexedTensor,
+  type InvokeResult,
+  malformedFrame,
+  type Payload,
+  type PieceMessage,
+  payloadFrame,
+  ReplyPieces,
+  type ReplySink,
+  type ResultReader,
+  type RunResult,
+  readFrameBody,
+  readReplyHead,
+  Window,
+  type WireFailure,
+  WorkerLost,
+} from '../runtime/index.ts';
+import type { Signature } from '../tensor.ts';
+import type { HostChannel } from './host-channel.ts';
+import { checkIsResult, hostKinds, jsonFrame, relayedRunFrame } from './host-frames.ts';
+import { cutText, fieldsOf } from './reports.ts';
+
+/** Calls of the agent have larger numbers. */
+const numberMax = 2 ** 31;
+/** Calls that are open at once. Executors run few batches each. */
+const callsMax = 100_000;
+const fileChunkBytes = 64 * 1024;
+
+interface OpenHostCall {
+  readonly answered: (frame: Frame) => void;
+  readonly failed: (error: Error) => void;
+  readonly piece?: (frame: Frame) => void;
+  /** Accounts for pieces of a body that the agent has written. */
+  readonly bodyTaken?: (message: unknown) => void;
+}
+
+/** One per connection of a host. */
+export class HostCalls {
+  readonly #channel: Pick<HostChannel, 'send' | 'isSending'>;
+  readonly #open = new Map<number, OpenHostCall>();
+  #lastCall = 0;
+  #endedBecause: string | null = null;
+
+  constructor(channel: Pick<HostChannel, 'send' | 'isSending'>) {
+    this.#channel = channel;
+  }
+
+  /** Runs a batch. `signature`: of the model; `read`: for its results. Rejects as `ServingLink.run`. */
+  run(
+    link: number,
+    { inputs, plan, ids }: { readonly inputs: readonly IndexedTensor[]; readonly plan: number; readonly ids: readonly string[] },
+    { outputs }: Signature,
+    read: ResultReader,
+  ): Promise<RunResult> {
+    return new Promise((resolve, reject) => {
+      const call = this.#next();
+      const frame = relayedRunFrame(call, link, { inputs, plan, ids: ids.join('\n') });
+      const answered = (answer: Frame): void => {
+        checkIsResult(answer);
+        resolve(read(answer, outputs));
+      };
+      this.#send(call, frame, { answered, failed: reject });
+    });
+  }
+
+  /** Rejects as `ServingLink.invoke`. */
+  invoke(
+    link: number,
+    payload: Payload,
+    { replyBytesMax, sink, ids }: { readonly replyBytesMax: number; readonly sink: ReplySink | null; readonly ids: readonly string[] },
+  ): Promise<InvokeResult> {
+    return new Promise((resolve, reject) => {
+      const call = this.#next();
+      const { headers, body, files, deadlineMs } = payload;
+      const message = { link, headers, replyBytesMax, streams: sink !== null, ids, ...defined({ deadlineMs, fileBytes: files?.bytes }) };
+      const pieces = new ReplyPieces(sink, (answer) => this.#channel.send(call, jsonFrame(call, hostKinds.taken, answer)));
+      const window = new Window((_, bytes) => this.#channel.send(call, payloadFrame(call, hostKinds.bodyPiece, {}, bytes)));
+      const settle = (done: () => void): void => {
+        window.consumed({ stop: true });
+        done();
+      };
+      this.#send(call, payloadFrame(call, hostKinds.invoke, message, body), {
+        piece: (piece) => pieces.consume(fieldsOf(piece.message) as unknown as PieceMessage, readFrameBody(piece)),
+        bodyTaken: (taken) => window.consumed({ bytes: Number(fieldsOf(taken)['bytes']) || 0 }),
+        answered: (answer) => {
+          if (answer.kind !== hostKinds.replied) throw malformedFrame('the answer to an invocation has another kind');
+          const timings = checkedTimings(fieldsOf(answer.message)['timings']);
+          const reply = { ...readReplyHead(answer.message), body: readFrameBody(answer) };
+          void pieces.end().then(
+            () => settle(() => resolve({ reply, timings })),
+            (error: Error) => settle(() => reject(error)),
+          );
+        },
+        failed: (error) => {
+          const fail = (): void => settle(() => reject(pieces.failure ?? error));
+          if (error instanceof WorkerLost) fail();
+          else void pieces.end().then(fail, fail);
+        },
+      });
+      if (files === undefined) return;
+      sendFiles(files.paths, window).catch((error: unknown) => {
+        const open = this.#open.get(call);
+        this.#channel.send(call, payloadFrame(call, hostKinds.bodyPiece, { isAborted: true }, Buffer.alloc(0)));
+        open?.failed(new PlatformError('unavailable', `the body of the request cannot be read: ${String(error)}`, { cause: error }));
+        const ignore = (): void => undefined;
+        this.#open.set(call, { answered: ignore, failed: ignore, piece: ignore, bodyTaken: ignore }); // until the agent answers it
+      });
+    });
+  }
+
+  /** Resolves to the result. Rejects with the error of the agent, and with `WorkerLost` if the link ends. */
+  command(message: object): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const call = this.#next();
+      const answered = (answer: Frame): void => {
+        if (answer.kind !== hostKinds.done) throw malformedFrame('the answer to a command has another kind');
+        resolve(answer.message);
+      };
+      this.#send(call, jsonFrame(call, hostKinds.command, message), { answered, failed: reject });
+    });
+  }
+
+  /** Takes a frame that belongs to a call. Throws if it is malformed. */
+  take(frame: Frame): void {
+    const { call, kind, message } = frame;
+    const open = this.#open.get(call);
+    if (open === undefined) throw malformedFrame(`it answers call ${call}, which is not open`);
+    if (kind === hostKinds.piece) {
+      if (open.piece === undefined) throw malformedFrame('an answer in pieces that does not come from a process');
+      return open.piece(frame);
+    }
+    if (kind === hostKinds.bodyTaken) {
+      if (open.bodyTaken === undefined) throw malformedFrame('it accepts a body that was not sent');
+      return open.bodyTaken(message);
+    }
+    // The caller reclaims the memory being sent with the answer.
+    if (this.#channel.isSending(call) && open.bodyTaken === undefined)
+      throw malformedFrame(`it answers call ${call} before it can have read it`);
+    if (kind === hostKinds.refused || kind === hostKinds.gone) {
+      const error = kind === hostKinds.gone ? new WorkerLost(cutText(fieldsOf(message)['why'], 1000)) : errorOf(message as WireFailure);
+      this.#open.delete(call);
+      return open.failed(error);
+    }
+    // Deleted only afterwards: if the answer cannot be read, the link ends, and the call fails with it.
+    open.answered(frame);
+    this.#open.delete(call);
+  }
+
+  /** Fails all open calls. Later ones fail at once. */
+  end(why: string): void {
+    this.#endedBecause = why;
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    for (const call of open) call.failed(new WorkerLost(why));
+  }
+
+  #send(call: number, frame: readonly Buffer[], open: OpenHostCall): void {
+    if (this.#endedBecause !== null) return open.failed(new WorkerLost(this.#endedBecause));
+    if (this.#open.size >= callsMax) return open.failed(new PlatformError('overloaded', `a host has ${callsMax} open calls: retry later`));
+    this.#open.set(call, open);
+    this.#channel.send(call, frame);
+  }
+
+  #next(): number {
+    do this.#lastCall = (this.#lastCall + 1) % numberMax;
+    while (this.#open.has(this.#lastCall));
+    return this.#lastCall;
+  }
+}
+
+/** Ends early once the window is stopped: the call has been answered. */
+async function sendFiles(paths: readonly string[], window: Window): Promise<void> {
+  for (const path of paths) {
+    for await (const chunk of createReadStream(path, { highWaterMark: fileChunkBytes })) {
+      if (window.signal.aborted) return;
+      await window.piece(chunk as Buffer);
+    }
+  }
+}

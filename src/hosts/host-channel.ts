@@ -1,0 +1,220 @@
+/**
+ * Sends and receives the frames of a host's link, at either end. Large frames are sent in parts, in turn with those of other calls, and
+ * only a bounded number of bytes is handed to the socket, so that a batch of many megabytes does not hold up beats and commands.
+ */
+import type { Duplex } from 'node:stream';
+import { type Clock, every } from '../clock.ts';
+import { messageOf } from '../errors.ts';
+import { type Frame, FrameReader, frameBytesMax, malformedFrame, parseFrame } from '../runtime/index.ts';
+import { beatFrame, hostKinds, partHead, readPart } from './host-frames.ts';
+
+/** Larger frames are sent in parts of this size. A multiple of 8. */
+const partBytesMax = 128 * 1024;
+/** Parts in the buffers of the socket. */
+const windowBytes = 512 * 1024;
+/** Received frames that are not parts. A report has the signature of its model. */
+const wholeBytesMax = 1024 * 1024;
+/** Of all frames that are received in parts. */
+const partialBytesMax = 2 * frameBytesMax;
+const partialCountMax = 4096;
+
+const beatEveryMs = 500;
+/** The link is lost if nothing arrives for this long. */
+const silenceMsMax = 1500;
+
+/** What the end of a link does with its frames. */
+export interface HostChannelDeps {
+  readonly clock: Clock;
+  /** Throws if the frame is malformed: the link ends. */
+  readonly onFrame: (frame: Frame) => void;
+  /** Called once. No frame follows. */
+  readonly onEnd: (why: string) => void;
+}
+
+interface OutgoingFrame {
+  /** What is still to be sent. */
+  readonly buffers: Buffer[];
+  readonly frameBytes: number;
+  restBytes: number;
+}
+
+interface IncomingFrame {
+  readonly bytes: Buffer;
+  filled: number;
+}
+
+/** Frames of one call arrive in the order in which they were sent. */
+export class HostChannel {
+  readonly #socket: Duplex;
+  readonly #deps: HostChannelDeps;
+  /** By call: frames that wait behind a large one. The first call is the next to send a part. */
+  readonly #outgoing = new Map<number, OutgoingFrame[]>();
+  readonly #incoming = new Map<number, IncomingFrame>();
+  readonly #stopBeats: () => void;
+  #incomingBytes = 0;
+  #outgoingBytes = 0;
+  /** Bytes of parts that the socket has not written yet. */
+  #writingBytes = 0;
+  #isCorked = false;
+  #hasSent = false;
+  #receivedAtMs: number;
+  #hasEnded = false;
+
+  /** `socket`: connected, introduced and paused. */
+  constructor(socket: Duplex, deps: HostChannelDeps) {
+    this.#socket = socket;
+    this.#deps = deps;
+    this.#receivedAtMs = deps.clock.nowMs();
+    const reader = new FrameReader((frame) => this.#take(frame), wholeBytesMax);
+    socket.on('data', (chunk: Buffer) => {
+      this.#receivedAtMs = deps.clock.nowMs();
+      try {
+        if (!this.#hasEnded) reader.push(chunk);
+      } catch (error) {
+        this.end(messageOf(error));
+      }
+    });
+    socket.on('error', (error) => this.end(error.message));
+    // A socket may be half open, so the end of a killed process does not close it.
+    for (const event of ['end', 'close'] as const) socket.on(event, () => this.end('the other side closed it'));
+    this.#stopBeats = every(deps.clock, beatEveryMs, () => this.#beat());
+    socket.resume();
+  }
+
+  /** Bytes of large frames that wait to be sent. */
+  get waitingBytes(): number {
+    return this.#outgoingBytes;
+  }
+
+  /** Small frames that the socket has not written yet, in bytes. */
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Whether the memory of a frame of this call is still to be read. */
+  isSending(call: number): boolean {
+    return this.#outgoing.has(call);
+  }
+
+  /** The memory of the frame must not change while `isSending`. */
+  send(call: number, frame: readonly Buffer[]): void {
+    if (this.#hasEnded) return;
+    const frameBytes = frame.reduce((sum, { length }) => sum + length, 0);
+    const waiting = this.#outgoing.get(call);
+    if (waiting === undefined && frameBytes <= partBytesMax) return this.#write(frame);
+    const outgoing = { buffers: [...frame], frameBytes, restBytes: frameBytes };
+    this.#outgoingBytes += frameBytes;
+    if (waiting === undefined) this.#outgoing.set(call, [outgoing]);
+    else waiting.push(outgoing);
+    this.#sendParts();
+  }
+
+  /** Drops the frames of a call that are still to be sent whole. */
+  end(why: string): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#stopBeats();
+    this.#outgoing.clear();
+    this.#incoming.clear();
+    // What was written before, such as a farewell, is still sent.
+    this.#socket.end();
+    setImmediate(() => this.#socket.destroy());
+    this.#deps.onEnd(why);
+  }
+
+  /** Frames of one turn of the event loop are written together. */
+  #write(buffers: readonly Buffer[], written?: () => void): void {
+    this.#hasSent = true;
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      this.#socket.cork();
+      process.nextTick(() => {
+        this.#isCorked = false;
+        this.#socket.uncork();
+      });
+    }
+    const last = buffers.length - 1;
+    for (let index = 0; index < last; index++) this.#socket.write(buffers[index]);
+    this.#socket.write(buffers[last], written);
+  }
+
+  /** Each call with a large frame sends a part in turn. */
+  #sendParts(): void {
+    while (this.#writingBytes < windowBytes && !this.#hasEnded) {
+      const next = this.#outgoing.entries().next().value;
+      if (next === undefined) return;
+      const [call, frames] = next;
+      const frame = frames[0] as OutgoingFrame;
+      this.#outgoing.delete(call);
+      const part = takePart(frame);
+      if (frame.restBytes === 0) frames.shift();
+      if (frames.length > 0) this.#outgoing.set(call, frames);
+      const bytes = part.reduce((sum, { length }) => sum + length, 0);
+      this.#outgoingBytes -= bytes;
+      this.#writingBytes += bytes;
+      this.#write([partHead(call, frame.frameBytes, bytes), ...part], () => {
+        this.#writingBytes -= bytes;
+        this.#sendParts();
+      });
+    }
+  }
+
+  #take(frame: Frame): void {
+    if (this.#hasEnded || frame.kind === hostKinds.beat) return;
+    if (frame.kind !== hostKinds.part) return this.#deps.onFrame(frame);
+    const whole = this.#filled(frame);
+    if (whole !== null) this.#deps.onFrame(parseFrame(whole));
+  }
+
+  /** Adds a part. Null while the frame is not whole. */
+  #filled(part: Frame): Buffer | null {
+    const { frameBytes, content } = readPart(part);
+    let incoming = this.#incoming.get(part.call);
+    if (incoming === undefined) {
+      const isAllowed = frameBytes >= content.length && frameBytes <= frameBytesMax && frameBytes % 8 === 0;
+      if (!isAllowed) throw malformedFrame(`a frame in parts has ${frameBytes} bytes, expected at most ${frameBytesMax}`);
+      this.#incomingBytes += frameBytes;
+      if (this.#incomingBytes > partialBytesMax || this.#incoming.size >= partialCountMax)
+        throw malformedFrame(`frames in parts have ${this.#incomingBytes} bytes together, expected at most ${partialBytesMax}`);
+      // Not filled: memory that never arrives is never used.
+      incoming = { bytes: Buffer.allocUnsafeSlow(frameBytes), filled: 0 };
+      this.#incoming.set(part.call, incoming);
+    }
+    const { bytes } = incoming;
+    if (bytes.length !== frameBytes || incoming.filled + content.length > bytes.length)
+      throw malformedFrame('a part does not fit its frame');
+    incoming.filled += content.copy(bytes, incoming.filled);
+    if (incoming.filled < bytes.length) return null;
+    this.#incoming.delete(part.call);
+    this.#incomingBytes -= bytes.length;
+    if (bytes.readUInt32LE(0) !== bytes.length) throw malformedFrame('a frame in parts has another length than its parts');
+    return bytes;
+  }
+
+  #beat(): void {
+    if (!this.#hasSent) this.#write([beatFrame()]);
+    this.#hasSent = false;
+    const { clock } = this.#deps;
+    if (clock.nowMs() - this.#receivedAtMs <= silenceMsMax) return;
+    // A process that was stopped for a while first reads what has arrived meanwhile.
+    const receivedAtMs = this.#receivedAtMs;
+    clock.after(0, () => {
+      if (this.#receivedAtMs === receivedAtMs) this.end(`nothing arrived for ${silenceMsMax / 1000} s`);
+    });
+  }
+}
+
+/** Cuts the next part off a frame: views of its memory. */
+function takePart(frame: OutgoingFrame): Buffer[] {
+  const part: Buffer[] = [];
+  let room = partBytesMax;
+  while (room > 0 && frame.buffers.length > 0) {
+    const first = frame.buffers[0] as Buffer;
+    if (first.length <= room) frame.buffers.shift();
+    else frame.buffers[0] = first.subarray(room);
+    part.push(first.length <= room ? first : first.subarray(0, room));
+    room -= Math.min(first.length, room);
+  }
+  frame.restBytes -= partBytesMax - room;
+  return part;
+}

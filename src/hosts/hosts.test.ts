@@ -1,0 +1,162 @@
+/** A home and its hosts, with real workers and links that break. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { floats, HostsFixture, slowRun, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
+import type { Provider, WorkerView } from '../providers/index.ts';
+import type { WorkerExit } from '../records/index.ts';
+import { type ServingLink, WorkerLost } from '../runtime/index.ts';
+import type { WorkerPlacement } from './placed-provider.ts';
+
+let fixture: HostsFixture;
+beforeEach(() => {
+  fixture = new HostsFixture();
+});
+afterEach(() => fixture.close());
+
+const isReady = (id: string) => (view: WorkerView) => view.spec.id === id && view.state === 'ready';
+const pidOf = (provider: Provider, id: string) => provider.list().find(({ spec }) => spec.id === id)?.pid ?? null;
+
+async function ready(provider: Provider, id: string, changes: Parameters<typeof workerSpec>[1] = {}): Promise<WorkerView> {
+  await provider.start(workerSpec('test_affine', { ...changes, id }));
+  return viewWhere(provider, isReady(id));
+}
+
+async function runs(provider: Provider, id: string): Promise<boolean> {
+  return (await (provider.link(id) as ServingLink).run([floats('x', [1, 3], 1)])).outputs.length > 0;
+}
+
+test('the next home adopts the workers that it wants without a restart, and stops the others', async () => {
+  const first = await fixture.openHome({ epoch: 1 });
+  const agent = await fixture.openHost('h1');
+  const before = await ready(first, 'e.alltraffic.1.3');
+  await ready(first, 'e.alltraffic.1.4', { generation: 2 });
+  fixture.home = null;
+  fixture.links.get('h1')?.destroy(); // as a killed home
+  await until(() => !agent.isLinked, 'the agent has lost its home');
+  assert.equal(agent.workers.size, 2);
+
+  const placements: WorkerPlacement[] = [];
+  const second = await fixture.openHome({ epoch: 2, expected: ['h1'], expectedMs: 10_000, onPlaced: (each) => placements.push(each) });
+  // It gives ids again from 0, and wants it before the agent is linked.
+  const view = await ready(second, 'e.alltraffic.1.0');
+  assert.deepEqual([view.pid, view.restarts, view.host?.name], [before.pid, 0, 'h1']);
+  assert.deepEqual(placements, []);
+  assert(await runs(second, 'e.alltraffic.1.0'));
+  assert.deepEqual(second.list().length, 1);
+  await until(() => agent.workers.size === 1, 'the other worker is stopped', 20_000);
+  assert(await runs(second, 'e.alltraffic.1.0'));
+});
+
+test('a home of an older epoch has no effect on a host that has seen a newer one', async () => {
+  await fixture.openHome({ epoch: 5 });
+  const agent = await fixture.openHost('h1');
+  const stale = await fixture.openHome({ epoch: 4 });
+  fixture.links.get('h1')?.destroy();
+  await until(() => stale.linked.host('h1') !== undefined, 'the agent has dialled the older home');
+  await until(() => stale.linked.host('h1')?.hasLink === false, 'it has ended the link');
+  assert.equal(stale.linked.host('h1')?.isLinked, false);
+  assert.equal(agent.isLinked, false);
+});
+
+test('a broken link loses its runs at once, and the worker goes on with the next link', async () => {
+  const home = await fixture.openHome();
+  await fixture.openHost('h1');
+  await home.start(workerSpec('test_slow_loop', { id: 'w' }));
+  const { pid } = await viewWhere(home, isReady('w'));
+  const link = home.link('w') as ServingLink;
+  const run = link.run(slowRun(100_000_000n));
+  fixture.links.get('h1')?.destroy();
+  await assert.rejects(run, WorkerLost);
+  assert.equal(home.link('w'), null);
+  await viewWhere(home, isReady('w'));
+  assert.equal(pidOf(home, 'w'), pid);
+  await assert.rejects(link.run(slowRun(1n)), WorkerLost);
+});
+
+test('workers of a lost host start on another one', async () => {
+  const placements: WorkerPlacement[] = [];
+  const home = await fixture.openHome({ onPlaced: (each) => placements.push(each) });
+  const agent = await fixture.openHost('h1');
+  await ready(home, 'w');
+  await fixture.openHost('h2');
+  await agent.close();
+  const view = await viewWhere(home, (each) => isReady('w')(each) && each.host?.name === 'h2');
+  assert.equal(view.restarts, 0);
+  assert.deepEqual(
+    placements.map(({ host, cause, from }) => [host, cause, from]),
+    [
+      ['h1', null, null],
+      ['h2', 'host-lost', 'h1'],
+    ],
+  );
+  assert(await runs(home, 'w'));
+});
+
+test('a host that stops moves its workers first: each serves until its replacement is ready', async () => {
+  const home = await fixture.openHome();
+  const agent = await fixture.openHost('h1');
+  await ready(home, 'w');
+  await fixture.openHost('h2');
+  let unready = 0;
+  home.onChange(() => {
+    if (home.link('w') === null) unready++;
+  });
+  await agent.drain(20_000);
+  assert.equal(home.list()[0]?.host?.name, 'h2');
+  assert.equal(unready, 0);
+  assert(await runs(home, 'w'));
+  assert.equal(home.linked.host('h1'), undefined);
+});
+
+test('without a home for long, workers stop', async () => {
+  const home = await fixture.openHome();
+  const agent = await fixture.openHost('h1', { keepMs: 300 });
+  await ready(home, 'w');
+  fixture.home = null;
+  fixture.links.get('h1')?.destroy();
+  await until(() => agent.workers.size === 0, 'the workers have stopped');
+});
+
+test('a killed worker is restarted on its host, and its end is reported with the names of the home', async () => {
+  const home = await fixture.openHome();
+  await fixture.openHost('h1');
+  const { pid } = await ready(home, 'w');
+  const exits: (WorkerExit | null)[] = [];
+  home.onEnded((_, exit) => exits.push(exit));
+  process.kill(pid as number, 'SIGKILL');
+  const again = await viewWhere(home, (view) => isReady('w')(view) && view.restarts === 1);
+  assert.notEqual(again.pid, pid);
+  assert.deepEqual(
+    exits.map((exit) => [exit?.worker, exit?.endpoint, exit?.executor, exit?.reason, exit?.signal]),
+    [['w', 'e', 'instance:local.1', 'killed by SIGKILL', 'SIGKILL']],
+  );
+  assert(await runs(home, 'w'));
+});
+
+test('a worker that no host has room for is not started, with the reason', async () => {
+  const home = await fixture.openHome();
+  await fixture.openHost('h1', { memoryMiB: 1000 });
+  await ready(home, 'w1');
+  await assert.rejects(home.start(workerSpec('test_affine', { id: 'w2', memoryMiB: 800 })), {
+    code: 'unavailable',
+    message: /no ready host has 1 vCPU and 800 MiB free/,
+  });
+  assert.deepEqual(
+    home.list().map(({ spec }) => spec.id),
+    ['w1'],
+  );
+});
+
+test('a second machine of the same name is refused', async () => {
+  await fixture.openHome();
+  await fixture.openHost('h1');
+  await assert.rejects(
+    fixture.dial(
+      'h1',
+      { instance: 'f'.repeat(32), version: '0', zone: 'z', cpuMilli: 1, memoryMiB: 1 },
+      AbortSignal.timeout(5000),
+      undefined,
+    ),
+    { code: 'already_exists', message: /another machine is linked as host h1: start this one with another --name/ },
+  );
+});

@@ -1,0 +1,441 @@
+/**
+ * The workers of the home and of its hosts as one provider. It decides where a worker starts, adopts workers that an earlier home started,
+ * and moves workers away from hosts that are lost or draining. Borrowed workers, tasks and Python stay on the machine of the home.
+ */
+import { type Clock, every } from '../clock.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import { nameKey } from '../names.ts';
+import type { BorrowOptions, LocalProvider, Provider, WorkerLimits, WorkerSpec, WorkerView } from '../providers/index.ts';
+import type { WorkerExit } from '../records/index.ts';
+import type { ServingLink, WorkerLink } from '../runtime/index.ts';
+import { chooseFrom } from './choose-host.ts';
+import type { HostFacts, HostState, PlacedWorker, PlacementRequest } from './host.ts';
+import { HostPool } from './host-pool.ts';
+import { LinkedHosts, type LinkedHostsDeps } from './linked-hosts.ts';
+import { type MoveCause, planMoves } from './plan-moves.ts';
+import type { RemoteHost } from './remote-host.ts';
+import { specDigest } from './remote-worker.ts';
+import { localReason } from './worker-spec.ts';
+
+/** What is placed besides: the machine of the home. */
+export interface HomeMachine {
+  readonly name: string;
+  readonly zone: string;
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+}
+
+/** A worker got a host, with the reasons. */
+export interface WorkerPlacement {
+  readonly worker: string;
+  readonly endpoint: string;
+  readonly host: string;
+  /** Null for a first start. */
+  readonly cause: MoveCause | null;
+  readonly from: string | null;
+  readonly reason: string;
+}
+
+export interface PlacedProviderOptions
+  extends Pick<LinkedHostsDeps, 'clock' | 'log' | 'epoch' | 'fetch' | 'onLine' | 'expected' | 'expectedMs' | 'times'> {
+  readonly local: Pick<
+    LocalProvider,
+    'start' | 'stop' | 'list' | 'link' | 'restart' | 'onChange' | 'onEnded' | 'borrow' | 'limits' | 'close'
+  >;
+  readonly home: HomeMachine;
+  /** What the operator has decided for a host; default: `ready`. */
+  readonly stateOf?: (host: string) => HostState;
+  /** A host is linked, or lost, or has other workers. */
+  readonly onHosts?: () => void;
+  readonly onPlaced?: (placement: WorkerPlacement) => void;
+}
+
+/** A worker whose replacement is started on another host. */
+interface Move {
+  readonly from: string;
+  readonly to: string;
+  readonly cause: MoveCause;
+}
+
+const roundEveryMs = 500;
+/** A move is given up if the replacement is not ready within this time. */
+const moveMsMax = 600_000;
+/** Open runs on a replaced worker may take as long as the timeout of an endpoint. */
+const drainMsMax = 60_000;
+const drainCheckMs = 50;
+
+export class PlacedProvider implements Provider {
+  readonly #options: PlacedProviderOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #linked: LinkedHosts;
+  /** The name of the host of each worker that is not on the home. */
+  readonly #hostOf = new Map<string, string>();
+  /** Workers that no host has room for, with the reason. */
+  readonly #unplaced = new Map<string, { readonly spec: WorkerSpec; reason: string; readonly sinceMs: number }>();
+  readonly #moves = new Map<string, Move>();
+  readonly #leaving = new Set<string>();
+  readonly #starting = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<(view: WorkerView) => void>();
+  readonly #endListeners = new Set<(id: string, exit: WorkerExit | null) => void>();
+  readonly #stopRounds: () => void;
+  #isClosed = false;
+
+  constructor(options: PlacedProviderOptions) {
+    this.#options = options;
+    const { clock, log, local } = options;
+    [this.#clock, this.#log] = [clock, log];
+    this.#linked = new LinkedHosts({
+      ...options,
+      onChange: (view) => this.#changed(view),
+      onEnded: (id, exit) => this.#ended(id, exit),
+      onLinked: () => options.onHosts?.(),
+      onLost: () => this.#round(),
+      onLeaving: (host) => {
+        log.info({ host: host.name }, 'a host stops: its workers move');
+        this.#leaving.add(host.name);
+        this.#round();
+      },
+    });
+    local.onChange((view) => this.#changed(view));
+    local.onEnded((id, exit) => this.#ended(id, exit));
+    this.#stopRounds = every(clock, roundEveryMs, () => this.#round());
+  }
+
+  get linked(): LinkedHosts {
+    return this.#linked;
+  }
+
+  get limits(): WorkerLimits {
+    return this.#options.local.limits;
+  }
+
+  /** Hosts as placement sees them, that of the home included. */
+  hosts(): readonly HostFacts[] {
+    const { home } = this.#options;
+    const of = (name: string, state: HostState, { zone, cpuMilli, memoryMiB }: Omit<HomeMachine, 'name'>): HostFacts => ({
+      name,
+      zone,
+      state,
+      cpuMilli,
+      memoryMiB,
+      accelerators: {},
+      artifacts: this.#artifactsOn(name),
+      warmWorkers: 1,
+      isOnNotice: false,
+    });
+    const remote = this.#linked.hosts.map((host) => of(host.name, this.#stateOf(host), host.capacity));
+    return [of(home.name, this.#options.stateOf?.(home.name) ?? 'ready', home), ...remote];
+  }
+
+  /** Rejects with `unavailable` if no host has room. A worker of an earlier home that is equal goes on in its place. */
+  start(spec: WorkerSpec): Promise<void> {
+    const starting = this.#starting.get(spec.id);
+    if (starting !== undefined) return starting;
+    const start = this.#start(spec).finally(() => this.#starting.delete(spec.id));
+    this.#starting.set(spec.id, start);
+    return start;
+  }
+
+  async stop(id: string): Promise<void> {
+    const move = this.#moves.get(id);
+    this.#moves.delete(id);
+    this.#unplaced.delete(id);
+    const name = this.#hostOf.get(id);
+    this.#hostOf.delete(id);
+    const hosts = [name, move?.from, move?.to].map((each) => this.#linked.host(each ?? '')).filter((host) => host !== undefined);
+    await Promise.all([this.#options.local.stop(id), ...new Set(hosts).values().map((host) => host.stop(id))]);
+  }
+
+  list(): readonly WorkerView[] {
+    const local = this.#options.local.list().filter(({ spec }) => !this.#hostOf.has(spec.id));
+    const remote = [...this.#hostOf].flatMap(([id, name]) => this.#linked.host(name)?.worker(id)?.view() ?? []);
+    return [...local, ...remote, ...[...this.#unplaced.values()].map(unplacedView)];
+  }
+
+  link(id: string): ServingLink | null {
+    const name = this.#hostOf.get(id);
+    return name === undefined ? this.#options.local.link(id) : (this.#linked.host(name)?.worker(id)?.link ?? null);
+  }
+
+  restart(id: string, reason: string): void {
+    const name = this.#hostOf.get(id);
+    if (name === undefined) this.#options.local.restart(id, reason);
+    else this.#linked.host(name)?.restart(id, reason);
+  }
+
+  onChange(listener: (view: WorkerView) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** As `LocalProvider.onEnded`. */
+  onEnded(listener: (id: string, exit: WorkerExit | null) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
+  }
+
+  borrow<T>(use: (link: WorkerLink) => Promise<T>, options?: BorrowOptions): Promise<T> {
+    return this.#options.local.borrow(use, options);
+  }
+
+  /** Ends the workers of the home. Those of hosts go on: the next home adopts them. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopRounds();
+    this.#linked.close();
+    await this.#options.local.close();
+  }
+
+  async #start(spec: WorkerSpec): Promise<void> {
+    const { local } = this.#options;
+    if (this.#hostOf.has(spec.id) || this.#unplaced.has(spec.id)) return;
+    if (localReason(spec) !== null || local.list().some((view) => view.spec.id === spec.id)) return local.start(spec);
+    await this.#linked.settled;
+    if (this.#isClosed) throw new PlatformError('unavailable', 'the server is stopping: no worker can be started now');
+    const digest = specDigest(spec);
+    for (const host of this.#linked.hosts) {
+      if (!host.isLinked || this.#stateOf(host) === 'draining' || !host.adopt(spec, digest)) continue;
+      this.#hostOf.set(spec.id, host.name);
+      const view = host.worker(spec.id)?.view();
+      if (view !== undefined) this.#notify(view);
+      this.#options.onHosts?.();
+      return;
+    }
+    if (this.#linked.hosts.length === 0) return local.start(spec);
+    const choice = chooseFrom(this.#pool(), this.#requestOf(spec));
+    if (!choice.fits) throw new PlatformError('unavailable', choice.reason);
+    this.#placed(spec, { host: choice.host, cause: null, from: null, reason: choice.reason });
+    await this.#startOn(spec, choice.host, digest);
+  }
+
+  async #startOn(spec: WorkerSpec, name: string, digest: string): Promise<void> {
+    const host = this.#linked.host(name);
+    if (host === undefined) return this.#options.local.start(spec);
+    this.#hostOf.set(spec.id, name);
+    try {
+      await host.start(spec, digest);
+    } catch (error) {
+      if (this.#hostOf.get(spec.id) === name) this.#hostOf.delete(spec.id);
+      throw error;
+    }
+  }
+
+  #stateOf(host: RemoteHost): HostState {
+    if (host.isLost) return 'lost';
+    if (this.#leaving.has(host.name)) return 'draining';
+    const state = this.#options.stateOf?.(host.name) ?? 'ready';
+    // Nothing is placed on a host whose link is broken, and its workers stay until it is lost.
+    return state === 'ready' && !host.isLinked ? 'cordoned' : state;
+  }
+
+  #artifactsOn(name: string): ReadonlySet<string> {
+    const views = name === this.#options.home.name ? this.#options.local.list() : (this.#linked.host(name)?.workers ?? []);
+    return new Set(views.map(({ spec }) => spec.artifact.sha256));
+  }
+
+  #pool(): HostPool {
+    return new HostPool(this.hosts(), this.#placedWorkers());
+  }
+
+  #placedWorkers(): PlacedWorker[] {
+    const { home, local } = this.#options;
+    const placed = (host: string, id: string, spec: WorkerSpec): PlacedWorker => ({ ...this.#requestOf(spec), id, host });
+    const moving = (host: string, { spec }: WorkerView): PlacedWorker =>
+      placed(host, (this.#hostOf.get(spec.id) ?? home.name) === host ? spec.id : `${spec.id} (other)`, spec);
+    return [
+      ...local.list().map((view) => moving(home.name, view)),
+      ...this.#linked.hosts.flatMap((host) => host.workers.map((view) => moving(host.name, view))),
+    ];
+  }
+
+  #requestOf(spec: WorkerSpec): PlacementRequest {
+    const variant = variantOf(spec);
+    const others = this.list().filter((view) => variantOf(view.spec) === variant && view.spec.id !== spec.id).length;
+    return {
+      variant,
+      kind: spec.kind,
+      artifact: spec.artifact.sha256,
+      instances: spec.kind === 'function' ? 1 : others + 1,
+      cpuMilli: Math.round(1000 * (spec.vcpuMax ?? spec.threads)),
+      memoryMiB: spec.memoryMiB,
+      accelerator: null,
+    };
+  }
+
+  /** Moves what must not stay where it is. Decides only: the moves go on by themselves. */
+  #round(): void {
+    if (this.#isClosed) return;
+    this.#placeUnplaced();
+    const mustMove = this.#linked.hosts.some((host) => ['lost', 'draining'].includes(this.#stateOf(host)));
+    const { home, stateOf } = this.#options;
+    if (!mustMove && stateOf?.(home.name) !== 'draining') return;
+    const views = this.list();
+    const unready = views.filter(({ spec, state }) => spec.kind === 'instance' && (state !== 'ready' || this.#moves.has(spec.id)));
+    const plan = planMoves(this.#pool(), {
+      busyVariants: new Set(unready.map(({ spec }) => variantOf(spec))),
+      idleWorkers: new Set(),
+    });
+    for (const { worker, cause, to, reason } of plan.moves) this.#move(worker, { cause, to, reason });
+    for (const { worker, cause, reason } of plan.pending) if (cause === 'host-lost') this.#unplace(worker.id, reason);
+    for (const worker of plan.ending) this.#endFunction(worker);
+    this.#dismissDrained();
+  }
+
+  #move(
+    { id, host: from }: PlacedWorker,
+    { cause, to, reason }: { readonly cause: MoveCause; readonly to: string; readonly reason: string },
+  ): void {
+    const spec = this.list().find((view) => view.spec.id === id)?.spec;
+    if (spec === undefined || this.#moves.has(id) || localReason(spec) !== null) return;
+    this.#placed(spec, { host: to, cause, from, reason });
+    const digest = specDigest(spec);
+    const failed = (error: unknown): void => {
+      this.#moves.delete(id);
+      this.#log.warn({ worker: id, from, to, error: messageOf(error) }, 'a worker could not be moved: tried again');
+    };
+    if (cause === 'host-lost') {
+      this.#linked.host(from)?.forget(id);
+      this.#hostOf.delete(id);
+      this.#startOn(spec, to, digest).catch((error: unknown) => {
+        failed(error);
+        this.#unplaced.set(id, { spec, reason: messageOf(error), sinceMs: this.#clock.wallMs() });
+      });
+      return;
+    }
+    const move = { from, to, cause };
+    this.#moves.set(id, move);
+    const cancel = this.#clock.after(moveMsMax, () => {
+      if (this.#moves.get(id) !== move) return;
+      this.#moves.delete(id);
+      void this.#stopOn(to, id);
+    });
+    this.#startBeside(spec, to, digest).catch((error: unknown) => {
+      cancel();
+      failed(error);
+    });
+  }
+
+  /** The worker that serves stays the current one until the other is ready. */
+  async #startBeside(spec: WorkerSpec, to: string, digest: string): Promise<void> {
+    const { home, local } = this.#options;
+    if (to === home.name) return local.start(spec);
+    await this.#linked.host(to)?.start(spec, digest);
+  }
+
+  #stopOn(name: string, id: string): Promise<void> {
+    return this.#linked.host(name)?.stop(id) ?? this.#options.local.stop(id);
+  }
+
+  /** The replacement is ready: from now on it serves, and the old worker stops when its open runs are answered. */
+  #switch(id: string, move: Move): void {
+    const { home, local } = this.#options;
+    const old = move.from === home.name ? local.link(id) : (this.#linked.host(move.from)?.worker(id)?.link ?? null);
+    if (move.to === home.name) this.#hostOf.delete(id);
+    else this.#hostOf.set(id, move.to);
+    this.#moves.delete(id);
+    const untilMs = this.#clock.nowMs() + drainMsMax;
+    const stop = (): void => {
+      if (old !== null && 'runsOpen' in old && Number(old.runsOpen) > 0 && this.#clock.nowMs() < untilMs) {
+        this.#clock.after(drainCheckMs, stop);
+        return;
+      }
+      this.#stopOn(move.from, id).catch((error: unknown) =>
+        this.#log.warn({ worker: id, error: messageOf(error) }, 'a moved worker was not stopped'),
+      );
+    };
+    this.#clock.after(drainCheckMs, stop); // after serving has its link
+  }
+
+  /** It has no host: no process runs for it. */
+  #unplace(id: string, reason: string): void {
+    const known = this.#unplaced.get(id);
+    if (known !== undefined) known.reason = reason;
+    const name = this.#hostOf.get(id);
+    const host = name === undefined ? undefined : this.#linked.host(name);
+    const spec = host?.worker(id)?.spec;
+    if (spec === undefined) return;
+    host?.forget(id);
+    this.#hostOf.delete(id);
+    const unplaced = { spec, reason, sinceMs: this.#clock.wallMs() };
+    this.#unplaced.set(id, unplaced);
+    this.#notify(unplacedView(unplaced));
+  }
+
+  #placeUnplaced(): void {
+    for (const [id, unplaced] of this.#unplaced) {
+      const choice = chooseFrom(this.#pool(), this.#requestOf(unplaced.spec));
+      if (!choice.fits) {
+        unplaced.reason = choice.reason;
+        continue;
+      }
+      this.#unplaced.delete(id);
+      this.#placed(unplaced.spec, { host: choice.host, cause: 'host-lost', from: null, reason: choice.reason });
+      this.#startOn(unplaced.spec, choice.host, specDigest(unplaced.spec)).catch((error: unknown) => {
+        this.#unplaced.set(id, { ...unplaced, reason: messageOf(error) });
+      });
+    }
+  }
+
+  /** Serving requests another one when it needs it. One that starts has failed. */
+  #endFunction({ id, host: name }: PlacedWorker): void {
+    const host = this.#linked.host(name);
+    const worker = host?.worker(id);
+    if (host === undefined || worker === undefined || worker.hasFailed) return;
+    if (!host.isLost && (worker.link?.runsOpen ?? 0) > 0) return;
+    worker.fail(host.isLost ? `host ${name} is lost` : `host ${name} is draining`);
+    this.#notify(worker.view());
+  }
+
+  #dismissDrained(): void {
+    for (const name of this.#leaving) {
+      const host = this.#linked.host(name);
+      if (host !== undefined && host.workers.length > 0) continue;
+      this.#leaving.delete(name);
+      host?.dismiss('its workers run on other hosts');
+      this.#linked.remove(name);
+      this.#options.onHosts?.();
+    }
+  }
+
+  #placed(spec: WorkerSpec, placement: Omit<WorkerPlacement, 'worker' | 'endpoint'>): void {
+    this.#log.info({ worker: spec.id, ...placement }, 'a worker is placed');
+    this.#options.onPlaced?.({ worker: spec.id, endpoint: spec.endpoint, ...placement });
+  }
+
+  #changed(view: WorkerView): void {
+    const { id } = view.spec;
+    const move = this.#moves.get(id);
+    const home = this.#options.home.name;
+    const name = view.host?.name ?? home;
+    if (move !== undefined && name === move.to && view.state === 'ready') this.#switch(id, move);
+    // Of a worker that was replaced, or will only replace another, nothing is reported.
+    if ((this.#hostOf.get(id) ?? home) === name) this.#notify(view);
+  }
+
+  #ended(id: string, exit: WorkerExit | null): void {
+    for (const listener of this.#endListeners) listener(id, exit);
+  }
+
+  #notify(view: WorkerView): void {
+    for (const listener of this.#listeners) listener(view);
+  }
+}
+
+/** Instances of a variant are spread; those of two generations separately. */
+function variantOf({ endpoint, variant, generation }: WorkerSpec): string {
+  return `${nameKey(endpoint)}/${nameKey(variant)}/${generation}`;
+}
+
+function unplacedView({
+  spec,
+  reason,
+  sinceMs,
+}: {
+  readonly spec: WorkerSpec;
+  readonly reason: string;
+  readonly sinceMs: number;
+}): WorkerView {
+  return { spec, state: 'starting', pid: null, rssBytes: null, restarts: 0, reason, startedAtMs: sinceMs, readyAtMs: null };
+}

@@ -1,0 +1,309 @@
+/**
+ * A host as the home sees it, over all its connections: its workers, as wanted here and as reported there. If its link breaks, nothing is
+ * sent to it; if it stays away, the home places its workers elsewhere.
+ */
+import assert from 'node:assert/strict';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../clock.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import type { WorkerSpec, WorkerView } from '../providers/index.ts';
+import type { WorkerExit } from '../records/index.ts';
+import { malformedFrame } from '../runtime/index.ts';
+import { HostLink } from './host-link.ts';
+import { RemoteWorker } from './remote-worker.ts';
+import { RemoteWorkerLink } from './remote-worker-link.ts';
+import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './reports.ts';
+
+/** What the machine has, as its agent says when it connects. */
+export interface HostCapacity {
+  readonly zone: string;
+  /** Thousandths of a vCPU. */
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+}
+
+/** What a host reports to. Callbacks must not throw. */
+export interface RemoteHostDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of the home. */
+  readonly epoch: number;
+  /** The path of an object on the home. */
+  readonly fetch: (sha256: string) => Promise<string>;
+  readonly onChange: (view: WorkerView) => void;
+  readonly onEnded: (workerId: string, exit: WorkerExit | null) => void;
+  readonly onLine: (spec: WorkerSpec, line: string, requestIds: readonly string[]) => void;
+  /** It has reported all its workers. */
+  readonly onLinked: (host: RemoteHost) => void;
+  /** It has been away for too long. */
+  readonly onLost: (host: RemoteHost) => void;
+  /** It stops after this time. */
+  readonly onLeaving: (host: RemoteHost, withinMs: number) => void;
+  readonly times?: RemoteHostTimes;
+}
+
+/** In milliseconds. */
+export interface RemoteHostTimes {
+  /** How long a broken link may take to return before the workers are placed elsewhere. */
+  readonly awayMax: number;
+  /** How long a worker that an earlier home started waits to be wanted by this one. */
+  readonly unclaimedMax: number;
+}
+
+const defaultTimes: RemoteHostTimes = { awayMax: 5000, unclaimedMax: 15_000 };
+
+export class RemoteHost {
+  readonly name: string;
+  capacity: HostCapacity;
+  readonly #deps: RemoteHostDeps;
+  readonly #times: RemoteHostTimes;
+  /** By the ids of their specifications. */
+  readonly #workers = new Map<string, RemoteWorker>();
+  readonly #byKey = new Map<string, RemoteWorker>();
+  /** Reported workers that nothing here wants yet, by their keys. */
+  readonly #unclaimed = new Map<string, WorkerReport>();
+  #link: HostLink | null = null;
+  /** Whether the current link has reported all workers. */
+  #isReported = false;
+  #isLost = false;
+  #keys = 0;
+  #cancelAway: () => void = () => undefined;
+  #cancelUnclaimed: () => void = () => undefined;
+
+  constructor(name: string, capacity: HostCapacity, deps: RemoteHostDeps) {
+    this.#times = deps.times ?? defaultTimes;
+    this.name = name;
+    this.capacity = capacity;
+    this.#deps = deps;
+  }
+
+  /** Whether commands reach it now. */
+  get isLinked(): boolean {
+    return this.#link !== null && this.#isReported;
+  }
+
+  get hasLink(): boolean {
+    return this.#link !== null;
+  }
+
+  /** Away for longer than the workers wait. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  get workers(): readonly WorkerView[] {
+    return [...this.#workers.values()].map((worker) => worker.view());
+  }
+
+  /** Takes a connection of its agent; an earlier one is closed. */
+  attach(socket: Duplex, capacity: HostCapacity): void {
+    const { clock, log, epoch } = this.#deps;
+    this.#link?.close('the agent has opened another link');
+    this.capacity = capacity;
+    this.#isReported = false;
+    this.#isLost = false;
+    this.#cancelAway();
+    this.#unclaimed.clear();
+    const link: HostLink = new HostLink(socket, {
+      clock,
+      epoch,
+      fetch: (sha256) => this.#fetch(sha256),
+      onReport: (report) => this.#reported(report),
+      onWorkers: (keys) => this.#reportedAll(keys),
+      onUsage: (usage) => this.#measured(usage),
+      onExit: (key, exit) => this.#ended(key, exit),
+      onLine: (key, line, requestIds) => {
+        const worker = this.#byKey.get(key);
+        if (worker !== undefined) this.#deps.onLine(worker.spec, line, requestIds);
+      },
+      onLeaving: (withinMs) => this.#deps.onLeaving(this, withinMs),
+      onEnd: (why) => {
+        if (this.#link === link) this.#unlinked(why);
+      },
+    });
+    this.#link = link;
+    log.info({ host: this.name, ...capacity }, 'a host is linked');
+  }
+
+  /** A worker that an earlier home started here, and that may serve as this one, goes on without a restart. False if there is none. */
+  adopt(spec: WorkerSpec, digest: string): boolean {
+    const found = [...this.#unclaimed.values()].filter((report) => report.digest === digest);
+    const report = found.find(({ state }) => state === 'ready') ?? found[0];
+    if (report === undefined) return false;
+    this.#unclaimed.delete(report.key);
+    const worker = this.#add(spec, digest, report.key);
+    this.#deps.log.info({ host: this.name, worker: spec.id, state: report.state }, 'a worker was adopted');
+    this.#update(worker, report);
+    return true;
+  }
+
+  /** Resolves when the agent has accepted it. Rejects with the reason of the agent, and with `unavailable` if it is not linked. */
+  async start(spec: WorkerSpec, digest: string): Promise<void> {
+    const worker = this.#add(spec, digest, this.#newKey(spec.id));
+    this.#deps.onChange(worker.view());
+    if (!this.isLinked) return; // It is started as soon as the agent has reported.
+    try {
+      await this.#startThere(worker);
+    } catch (error) {
+      if (!(error instanceof PlatformError)) return; // The link broke: decided when the host is linked again, or lost.
+      this.#remove(worker);
+      throw error;
+    }
+  }
+
+  /** Resolves when the process has ended, or the host is not linked: it then stops once it is. Ignores unknown ids. */
+  async stop(id: string): Promise<void> {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#remove(worker);
+    await this.#link?.command({ method: 'stop', key: worker.key }).catch((error: unknown) => {
+      this.#deps.log.warn({ host: this.name, worker: id, error: messageOf(error) }, 'a worker of a host was not stopped');
+    });
+  }
+
+  /** Gives the worker up: it is placed elsewhere. If the host returns, it ends there. */
+  forget(id: string): void {
+    const worker = this.#workers.get(id);
+    if (worker !== undefined) this.#remove(worker);
+  }
+
+  worker(id: string): RemoteWorker | undefined {
+    return this.#workers.get(id);
+  }
+
+  restart(id: string, reason: string): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#link?.command({ method: 'restart', key: worker.key, reason }).catch(() => undefined);
+  }
+
+  /** The agent stops its workers and ends. */
+  dismiss(reason: string): void {
+    this.#link?.dismiss(reason);
+  }
+
+  close(why: string): void {
+    this.#cancelAway();
+    this.#cancelUnclaimed();
+    const link = this.#link;
+    this.#link = null;
+    link?.close(why);
+  }
+
+  #add(spec: WorkerSpec, digest: string, key: string): RemoteWorker {
+    assert(!this.#workers.has(spec.id), `worker ${spec.id} is placed on ${this.name} already`);
+    const { clock } = this.#deps;
+    const worker = new RemoteWorker({ spec, digest, key, clock, host: { name: this.name, zone: this.capacity.zone } });
+    this.#workers.set(spec.id, worker);
+    this.#byKey.set(key, worker);
+    return worker;
+  }
+
+  #remove(worker: RemoteWorker): void {
+    worker.unreachable('it was stopped');
+    this.#workers.delete(worker.spec.id);
+    this.#byKey.delete(worker.key);
+  }
+
+  /** A key of an earlier home may name another worker. */
+  #newKey(id: string): string {
+    return `${id}~${this.#deps.epoch}.${this.#keys++}`;
+  }
+
+  async #startThere({ spec, digest, key }: RemoteWorker): Promise<void> {
+    assert(this.#link !== null, 'commands go to linked hosts');
+    await this.#link.command({ method: 'start', key, digest, spec });
+  }
+
+  #reported(report: WorkerReport): void {
+    const worker = this.#byKey.get(report.key);
+    if (worker !== undefined) {
+      this.#update(worker, report);
+      return;
+    }
+    if (this.#unclaimed.size >= workersMax) throw malformedFrame(`it reports more than ${workersMax} workers`);
+    // A late report of a worker that was stopped meanwhile is of no interest.
+    if (!this.#isReported || this.#unclaimed.has(report.key)) this.#unclaimed.set(report.key, report);
+  }
+
+  #update(worker: RemoteWorker, report: WorkerReport): void {
+    const { epoch } = this.#deps;
+    const isSame = worker.linkNumber === report.link && report.link !== 0;
+    const calls = this.#link?.calls;
+    const isReady = report.state === 'ready' && report.link !== 0 && calls !== undefined;
+    const link = !isReady
+      ? null
+      : isSame
+        ? worker.link
+        : new RemoteWorkerLink({ calls, link: report.link, signature: report.signature, plans: worker.spec.plans, epoch });
+    if (link !== null) link.missing.found = report.missing;
+    worker.reported(report, link);
+    this.#deps.onChange(worker.view());
+  }
+
+  /** What is wanted and was not reported does not run: the agent has lost it. */
+  #reportedAll(keys: ReadonlySet<string>): void {
+    const { clock, log } = this.#deps;
+    this.#isReported = true;
+    for (const key of this.#unclaimed.keys()) if (!keys.has(key)) this.#unclaimed.delete(key);
+    this.#deps.onLinked(this);
+    for (const worker of this.#workers.values()) {
+      if (keys.has(worker.key)) continue;
+      this.#startThere(worker).catch((error: unknown) => {
+        worker.unreachable(`host ${this.name} did not start it: ${messageOf(error)}`);
+        log.warn({ host: this.name, worker: worker.spec.id, error: messageOf(error) }, 'a worker was not started again');
+        this.#deps.onChange(worker.view());
+      });
+    }
+    this.#cancelUnclaimed();
+    this.#cancelUnclaimed = clock.after(this.#times.unclaimedMax, () => this.#stopUnclaimed());
+  }
+
+  #stopUnclaimed(): void {
+    for (const key of this.#unclaimed.keys()) {
+      this.#deps.log.info({ host: this.name, worker: key }, 'a worker of an earlier home is not wanted: it is stopped');
+      this.#link?.command({ method: 'stop', key }).catch(() => undefined);
+    }
+    this.#unclaimed.clear();
+  }
+
+  #measured(usage: readonly WorkerUsage[]): void {
+    for (const each of usage) this.#byKey.get(each.key)?.measured(each);
+  }
+
+  #ended(key: string, exit: HostExit | null): void {
+    const worker = this.#byKey.get(key);
+    if (worker === undefined) return;
+    const { id, endpoint, variant, kind, instanceType, modelName, displayName = modelName } = worker.spec;
+    const executor = kind === 'function' ? instanceType : `instance:${instanceType}`;
+    this.#deps.onEnded(id, exit === null ? null : { worker: id, endpoint, variant, model: displayName, executor, ...exit });
+  }
+
+  #unlinked(why: string): void {
+    const { clock, log } = this.#deps;
+    this.#link = null;
+    this.#isReported = false;
+    this.#cancelUnclaimed();
+    log.warn({ host: this.name, reason: why, workers: this.#workers.size }, 'the link to a host is lost');
+    for (const worker of this.#workers.values()) {
+      worker.unreachable(`the link to host ${this.name} is lost: ${why}`);
+      this.#deps.onChange(worker.view());
+    }
+    this.#cancelAway = clock.after(this.#times.awayMax, () => {
+      this.#isLost = true;
+      this.#deps.onLost(this);
+    });
+  }
+
+  /** A host reads nothing but what its workers load. */
+  async #fetch(sha256: string): Promise<string> {
+    const isLoaded = [...this.#workers.values()].some(({ spec }) =>
+      [spec.artifact, ...(spec.plans?.others ?? [])].some((artifact) =>
+        [artifact, ...(artifact.data ?? [])].some((file) => file.sha256 === sha256),
+      ),
+    );
+    if (!isLoaded) throw new PlatformError('forbidden', `no worker of host ${this.name} loads the object ${sha256}`);
+    return this.#deps.fetch(sha256);
+  }
+}
