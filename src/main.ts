@@ -38,7 +38,8 @@ process.stdout.on('error', () => process.exit(0));
 async function start(config: Config): Promise<Platform> {
   for (const flag of v8Flags) setFlagsFromString(flag);
   const { startPlatform } = await withOwnImports(new URL('.', import.meta.url).href, () => import('./platform.ts'));
-  const platform = await startPlatform(config, product, interruption.signal);
+  const onStandBy = (url: string): void => void process.stdout.write(`penstock stands by ${url}\n`);
+  const platform = await startPlatform(config, product, { interrupted: interruption.signal, onStandBy });
   const link = platform.signInLink();
   if (link !== null) process.stderr.write(`sign in to the console, once, within 15 minutes: ${link}\n`);
   return platform;

@@ -28,8 +28,15 @@ import { Deployments, foreignCodeCheck, Readiness } from './deployment/index.ts'
 import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } from './environments/index.ts';
 import { messageOf } from './errors.ts';
 import { openEvaluations, openSelections } from './evaluation/index.ts';
-import { type Foundation, openFoundation, openHistories, openStorageHealth, type Product } from './foundation/index.ts';
-import { Fronts } from './gateways/index.ts';
+import {
+  type Foundation,
+  openFoundation,
+  openHistories,
+  openStorageHealth,
+  type Product,
+  type StandByOptions,
+} from './foundation/index.ts';
+import { Fronts, NodeFronts } from './gateways/index.ts';
 import {
   type Certificate,
   drainServers,
@@ -72,14 +79,19 @@ export interface Platform {
   close(): Promise<void>;
 }
 
-/**
- * Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. `interrupted` ends a server that
- * stands by.
- */
-export async function startPlatform(config: Config, product: Product, interrupted?: AbortSignal): Promise<Platform> {
+/** What a server that stands by needs. */
+export interface StandBy {
+  /** Ends it. */
+  readonly interrupted?: AbortSignal;
+  /** Called once another node serves, with the URL of this one, whose requests go there. */
+  readonly onStandBy?: (url: string) => void;
+}
+
+/** Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. */
+export async function startPlatform(config: Config, product: Product, standBy: StandBy = {}): Promise<Platform> {
   const closers = new Closers();
   try {
-    return await build(config, product, { closers, interrupted });
+    return await build(config, product, { closers, ...standBy });
   } catch (error) {
     await closers.close();
     throw error;
@@ -89,9 +101,15 @@ export async function startPlatform(config: Config, product: Product, interrupte
 async function build(
   config: Config,
   product: Product,
-  { closers, interrupted }: { readonly closers: Closers; readonly interrupted: AbortSignal | undefined },
+  { closers, interrupted, onStandBy }: StandBy & { readonly closers: Closers },
 ): Promise<Platform> {
-  const foundation = await openFoundation(config, { version: product.version, interrupted }, closers);
+  let nodeFronts: NodeFronts | null = null;
+  const standBy: StandByOptions['standBy'] = async (parts) => {
+    const opened = (nodeFronts = await NodeFronts.open(config, parts, closers));
+    opened.onStandBy = onStandBy;
+    return opened;
+  };
+  const foundation = await openFoundation(config, { version: product.version, interrupted, standBy }, closers);
   const { clock, directory, logs, startedAtMs } = foundation;
   const interpreters = new LateInterpreters();
   const interpreterOf: LateInterpreters['find'] = (environment) => interpreters.find(environment);
@@ -100,12 +118,14 @@ async function build(
   const access = Access.open(directory.keysFile, clock, provider);
   const keys = await openKeys(config, { ...foundation, access }, closers);
   const tls = loadCertificate(config, directory.path, startedAtMs);
-  const fronts = Fronts.open(config, { clock, log: logs.platform, tls });
+  const { processes = null } = (nodeFronts ?? {}) as { readonly processes?: NodeFronts['processes'] };
+  const fronts = Fronts.open(config, { clock, log: logs.platform, tls, processes }, foundation.node?.epoch);
   const listener = openListener(config, { tls, access, fronts, logs, clock });
   const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, keys, listener }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
-  fronts?.connect({ listener, serving: modules.serving, metrics: modules.metrics, hasTraces: foundation.traces !== null });
+  const awaiting = foundation.node === null ? {} : { awaiting: readiness };
+  fronts?.connect({ ...modules, listener, hasTraces: foundation.traces !== null, ...awaiting });
   const url = await listener.listen();
   modules.startGuards();
   modules.training.serve(reachableUrl(url, listener.names));

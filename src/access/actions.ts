@@ -28,6 +28,7 @@ export const actions = {
   'read events': 'read',
   'read rules': 'read',
   'read logs': 'read',
+  'read cluster': 'read',
   'read costs': 'read',
   'read tags': 'read',
   'list objects': 'read',
@@ -93,6 +94,7 @@ export const actions = {
   'change keys': 'administer',
   'read audit': 'administer',
   'use files of the server': 'administer',
+  'change hosts': 'administer',
 } as const satisfies Record<string, Permission>;
 
 /** An operation of the platform, whichever API it is called by. */

@@ -43,6 +43,7 @@ export type {
   AlternativeBody,
   AnyDecisionBody,
   DecisionBody,
+  PlacementDecisionBody,
   PlanBody,
   PredictionBody,
   ScalingDecisionBody,

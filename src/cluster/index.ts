@@ -1,5 +1,5 @@
 export type { ClusterNode, ClusterSlot, ClusterState, NodeProcess } from './cluster-state.ts';
-export { readClusterState } from './cluster-state.ts';
+export { isSameProcess, readClusterState } from './cluster-state.ts';
 export { asController, asOwner, type ControllerTerm, Deposed, type SlotOwnership } from './fences.ts';
 export { defaultMemberLimits, Member, type MemberLimits, type MemberOptions, type SlotHandlers } from './member.ts';
 export { slotCount, slotOf } from './slot-of.ts';

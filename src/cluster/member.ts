@@ -69,6 +69,8 @@ export interface MemberOptions {
   /** Shows the other nodes that this process runs. Without it, they notice its end by its lease alone. */
   readonly openPresence?: (key: number) => Promise<NodePresence>;
   readonly limits?: MemberLimits;
+  /** What each round has read. */
+  readonly onState?: (state: ClusterState) => void;
   /** A failed round is repeated. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -229,6 +231,7 @@ export class Member {
     const read = ++this.#reads;
     const state = await readClusterState(this.#options.db);
     if (self === this.#self) this.#follow(state, read);
+    this.#options.onState?.(state);
     return state;
   }
 

@@ -16,15 +16,18 @@ export class FastRequest {
   readonly socket: Socket;
   /** As received, with its head. */
   readonly bytes: Buffer;
+  /** When it arrived at another process, by the clock of this one. */
+  readonly arrivedAtMs: number | undefined;
   readonly #headBytes: number;
   #isRead = false;
 
-  constructor({ url, headers, rawHeaders, headBytes }: FastHead, bytes: Buffer, socket: Socket) {
+  constructor({ url, headers, rawHeaders, headBytes }: FastHead, bytes: Buffer, socket: Socket, arrivedAtMs?: number) {
     this.url = url;
     this.headers = headers;
     this.rawHeaders = rawHeaders;
     this.socket = socket;
     this.bytes = bytes;
+    this.arrivedAtMs = arrivedAtMs;
     this.#headBytes = headBytes;
   }
 

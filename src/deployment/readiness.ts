@@ -1,4 +1,5 @@
 /** Whether the server is ready for requests. */
+import { nameKey } from '../names.ts';
 import type { Availability } from '../storage/index.ts';
 import type { Deployments } from './deployments.ts';
 import type { EndpointView } from './endpoint-view.ts';
@@ -32,6 +33,12 @@ export class Readiness {
     if (takenOver !== null) return { ready: false, reason: takenOver };
     if (this.#awaited.size === 0) return { ready: true, reason: null };
     return { ready: false, reason: `coming back into service: ${[...this.#awaited].join(', ')}` };
+  }
+
+  /** Whether an endpoint that existed at startup is not in service yet, nor failed or unloaded. Its name in any case. */
+  isAwaited(endpoint: string): boolean {
+    if (this.#awaited.size === 0) return false;
+    return [...this.#awaited].some((name) => nameKey(name) === nameKey(endpoint));
   }
 
   onChange(listener: () => void): void {

@@ -35,7 +35,7 @@ import {
   removeUnfinishedCopies,
 } from '../storage/index.ts';
 import { ThreadPool } from '../threads/index.ts';
-import { ServerNode } from './server-node.ts';
+import { type HomeFollower, ServerNode } from './server-node.ts';
 import { type ObjectStores, openStores } from './stores.ts';
 
 /** Facts about the installed program. */
@@ -85,10 +85,19 @@ function openThreads(clock: SystemClock, closers: Closers): ThreadPool {
   return closers.add(new ThreadPool({ clock, threadsMax: Math.max(threadsMin, Math.floor(availableParallelism() / 2)) }));
 }
 
+/** What a node needs before it serves. */
+export interface StandByOptions {
+  readonly version: string;
+  /** Ends a server that stands by. */
+  readonly interrupted: AbortSignal | undefined;
+  /** Called before a node joins its cluster. */
+  readonly standBy: (parts: Pick<Foundation, 'clock' | 'logs' | 'directory' | 'startedAtMs'>) => Promise<HomeFollower>;
+}
+
 /** Opens the foundation, and adds a closer for each part as it opens. Throws `PlatformError`. */
 export async function openFoundation(
   config: Config,
-  { version, interrupted }: { readonly version: string; readonly interrupted: AbortSignal | undefined },
+  { version, interrupted, standBy }: StandByOptions,
   closers: Closers,
 ): Promise<Foundation> {
   const clock = new SystemClock();
@@ -104,7 +113,14 @@ export async function openFoundation(
   const onCheckpointFailure = (error: unknown): void =>
     log.warn({ error: messageOf(error) }, 'failed to checkpoint the database log, will retry');
   const checkpoints = { checkpointer, clock, onFailure: onCheckpointFailure };
-  const node = await ServerNode.open(config, { clock, log, version, interrupted }, closers);
+  const node =
+    config.node === null
+      ? null
+      : await ServerNode.open(
+          config,
+          { clock, log, version, interrupted, ...(await standBy({ clock, logs, directory, startedAtMs })) },
+          closers,
+        );
   const state = await openStateDatabase(config, directory, { log, clock, checkpoints, node });
   closers.push(state.close);
   await node?.serve();

@@ -5,9 +5,10 @@
 import assert from 'node:assert/strict';
 import { type Clock, every } from '../clock.ts';
 import type { Closers } from '../closers.ts';
-import { asController, type ControllerTerm, Member, readClusterState } from '../cluster/index.ts';
+import { asController, type ClusterState, type ControllerTerm, isSameProcess, Member, readClusterState } from '../cluster/index.ts';
 import type { Config } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
+import type { LinkIdentity } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
 import { type Database, endLockOfNode, type NodeLock, openMigrated, Presence } from '../storage/index.ts';
 
@@ -18,13 +19,31 @@ const joinMsMax = 5000;
 /** The first node of a new database has the role after one round. */
 const firstRoleMsMax = 5000;
 
+/** The node that serves, or is about to. */
+export interface ClusterHome {
+  readonly name: string;
+  /** Rises with each change of the home. */
+  readonly epoch: number;
+  /** `HOST:PORT` of its links; null if it accepts none. */
+  readonly address: string | null;
+  /** Whether it is this process. */
+  readonly isSelf: boolean;
+}
+
 interface ServerNodeDeps {
   readonly clock: Clock;
   readonly log: Logs['platform'];
   readonly version: string;
   /** Ends a server that stands by. */
   readonly interrupted: AbortSignal | undefined;
+  /** Called when another node becomes the home; null while there is none. */
+  readonly onHome: (home: ClusterHome | null) => void;
+  /** Called with each certificate of this node. */
+  readonly onIdentity: (identity: LinkIdentity) => void;
 }
+
+/** What follows which node serves. */
+export type HomeFollower = Pick<ServerNodeDeps, 'onHome' | 'onIdentity'>;
 
 export class ServerNode implements NodeLock {
   readonly name: string;
@@ -35,6 +54,7 @@ export class ServerNode implements NodeLock {
   #closeDb: () => Promise<void> = async () => undefined;
   #lastWarning = '';
   #stopLooking: () => void = () => undefined;
+  #home: ClusterHome | null = null;
 
   private constructor(name: string, url: string, deps: ServerNodeDeps) {
     this.name = name;
@@ -56,6 +76,11 @@ export class ServerNode implements NodeLock {
   /** Resolves when another node has taken the role of this one. */
   get replaced(): Promise<string> {
     return this.#replaced.promise;
+  }
+
+  /** That of the role of this node; 0 before it has the role. */
+  get epoch(): number {
+    return this.#member?.term?.epoch ?? 0;
   }
 
   mayServe(): boolean {
@@ -86,7 +111,8 @@ export class ServerNode implements NodeLock {
     const untilMs = clock.nowMs() + joinMsMax;
     while (this.#member === null) {
       try {
-        this.#member = await Member.join({ ...options, onFailure: (error) => this.#warn(error) });
+        const onState = (state: ClusterState): void => this.#follow(state);
+        this.#member = await Member.join({ ...options, onState, onFailure: (error) => this.#warn(error) });
       } catch (error) {
         const mayBeDead = error instanceof PlatformError && error.code === 'wrong_state' && clock.nowMs() < untilMs;
         if (!mayBeDead) throw error;
@@ -95,6 +121,15 @@ export class ServerNode implements NodeLock {
     }
     this.#member.open();
     return opened.db;
+  }
+
+  #follow({ controller: { holder, epoch }, nodes }: ClusterState): void {
+    const node = nodes.find((each) => each.isLive && isSameProcess(each, holder));
+    const isSelf = isSameProcess(holder, this.#member?.self ?? null);
+    const home = node === undefined ? null : { name: node.name, epoch, address: null, isSelf };
+    const isSame = home?.epoch === this.#home?.epoch && home?.isSelf === this.#home?.isSelf;
+    this.#home = home;
+    if (!isSame) this.#deps.onHome(home);
   }
 
   /** Resolves when this node is the controller. */

@@ -46,7 +46,7 @@ export class AdmittedCallers {
   readonly #clock: Pick<Clock, 'nowMs'>;
   readonly #byKey = new Map<string, Admission>();
   /** Callers without a key are known by their connection. */
-  readonly #byConnection = new WeakMap<object, Admission>();
+  #byConnection = new WeakMap<object, Admission>();
 
   constructor(clock: Pick<Clock, 'nowMs'>) {
     this.#clock = clock;
@@ -59,6 +59,12 @@ export class AdmittedCallers {
     if (known === undefined || this.#clock.nowMs() >= known.untilMs) return false;
     // The Host header of a caller without a key decides whether it needs one.
     return authorization !== undefined || known.host === host;
+  }
+
+  /** All callers must be admitted again. */
+  clear(): void {
+    this.#byKey.clear();
+    this.#byConnection = new WeakMap();
   }
 
   /** The server has admitted the caller of a request that was forwarded at `sentAtMs`. */

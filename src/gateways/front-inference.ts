@@ -21,9 +21,12 @@ import { pickByWeight, type Random } from '../random.ts';
 import type { InferenceOutcome } from '../serving/index.ts';
 import { AdmittedCallers, hasPlainHeaders } from './admitted-callers.ts';
 import type { CatalogueEndpoint, CatalogueRoute } from './catalogue.ts';
-import type { RemoteHome } from './remote-home.ts';
+import type { LinkedHome } from './linked-home.ts';
 
 const inferPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?\/infer$/;
+
+/** Requests without a timeout wait for a home this long: the default timeout of clients is at least as long. */
+const waitMs = 60_000;
 
 /** As accepted for every batched model: see `requestRowsMax` of serving. The server decides about more rows. */
 const rowsMax = 32;
@@ -36,7 +39,7 @@ interface PlannedRoute extends CatalogueRoute {
 export interface FrontInferenceDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly random: Random;
-  readonly home: RemoteHome;
+  readonly home: LinkedHome;
   /** The number by which the server knows the connection of a request. */
   readonly numberOf: (request: FastRequest) => number;
 }
@@ -52,6 +55,11 @@ export class FrontInference {
   constructor(deps: FrontInferenceDeps) {
     this.#deps = deps;
     this.#admitted = new AdmittedCallers(deps.clock);
+  }
+
+  /** Another home decides again which callers it admits. */
+  forgetCallers(): void {
+    this.#admitted.clear();
   }
 
   /** Replaces all endpoints, and forgets what was resolved by path. */
@@ -71,7 +79,7 @@ export class FrontInference {
     const arrivedAtMs = this.#deps.clock.nowMs();
     const route = hasPlainHeaders(request) && this.#admitted.has(request) ? this.#routeOf(request.url) : undefined;
     const decoded = route === undefined ? null : decode(route, request);
-    if (route === undefined || decoded === null) return this.#sendWhole(request, response);
+    if (route === undefined || decoded === null) return this.#sendWhole(request, response, arrivedAtMs);
     const requestId = requestIdOf(request);
     const { inputs, rows, parameters } = decoded;
     const { timeoutMs, priority } = parameters;
@@ -79,7 +87,7 @@ export class FrontInference {
       route,
       { requestId, inputs, rows, timeoutMs, priority, arrivedAtMs },
       (outcome) => this.#answer(request, response, { route, decoded, requestId }, outcome),
-      () => this.#sendWhole(request, response),
+      () => this.#sendWhole(request, response, arrivedAtMs, timeoutMs),
     );
     response.on('close', cancel);
   }
@@ -97,13 +105,16 @@ export class FrontInference {
     return routes.length === 1 ? routes[0] : pickByWeight(routes, this.#deps.random);
   }
 
-  #sendWhole(request: FastRequest, response: FastResponse): void {
-    const { clock, home, numberOf } = this.#deps;
-    const sentAtMs = clock.nowMs();
-    const leave = home.send(numberOf(request), [request.bytes], ({ bytes, stays, isAdmitted }) => {
-      if (isAdmitted) this.#admitted.add(request, sentAtMs);
-      if (bytes.length === 0) response.destroy();
-      else response.endWith(bytes, stays);
+  #sendWhole(request: FastRequest, response: FastResponse, arrivedAtMs: number, timeoutMs = waitMs): void {
+    const { home, numberOf } = this.#deps;
+    const whole = { connection: numberOf(request), bytes: request.bytes, arrivedAtMs, untilMs: arrivedAtMs + Math.min(timeoutMs, waitMs) };
+    const leave = home.send(whole, {
+      onResponse: ({ bytes, stays, isAdmitted }, sentAtMs) => {
+        if (isAdmitted) this.#admitted.add(request, sentAtMs);
+        if (bytes.length === 0) response.destroy();
+        else response.endWith(bytes, stays);
+      },
+      onUnavailable: (error) => sendError(response, requestIdOf(request), error),
     });
     response.on('close', leave);
   }

@@ -44,6 +44,7 @@ function openLink(): { readonly link: FrontLink; readonly events: readonly strin
       events.push('served');
       return () => events.push('left');
     },
+    connectionOf: (facts) => facts as object,
     logError: () => undefined,
     onEnd: () => events.push('ended'),
   });
@@ -80,7 +81,7 @@ test('a catalogue that is too long for a frame is left out, and the link stays',
   new RemoteHome(far, {
     clock: new VirtualClock(),
     onCatalogue: (endpoints) => catalogues.push(endpoints),
-    onDrain: () => undefined,
+    onLeave: () => undefined,
     onEnd,
   });
   const { link } = openLink();

@@ -6,15 +6,18 @@ import { type Frame, FrameReader, malformedFrame, messageFrame } from '../runtim
 import type { Home, InferenceOutcome, ServedRoute } from '../serving/index.ts';
 import { BatchedWriter } from './batched-writer.ts';
 import type { CatalogueEndpoint } from './catalogue.ts';
-import { bytesFrame, enteredRoute, linkKinds, readBytes, readEntered, refusedFrame, resultFrame, signalFrame } from './link-frames.ts';
-
-/** The other end of a client's connection, as the gateway process sees it. */
-export interface PeerFacts {
-  readonly remoteAddress?: string | undefined;
-  readonly remotePort?: number | undefined;
-  readonly localAddress?: string | undefined;
-  readonly localPort?: number | undefined;
-}
+import type { PeerFacts } from './introduction.ts';
+import {
+  bytesFrame,
+  enteredRoute,
+  linkKinds,
+  readAgain,
+  readBytes,
+  readEntered,
+  refusedFrame,
+  resultFrame,
+  signalFrame,
+} from './link-frames.ts';
 
 /** A connection that a gateway process holds. Its requests arrive as frames. */
 export interface ForwardedConnection extends PeerFacts {
@@ -25,6 +28,8 @@ export interface ForwardedConnection extends PeerFacts {
 export interface ForwardedRequest {
   readonly bytes: Buffer;
   readonly connection: ForwardedConnection;
+  /** When the gateway process received it, by the clock of the server. */
+  readonly arrivedAtMs: number;
   /** Sends the response, once; `flagBits` are those of link-frames.ts. */
   readonly respond: (response: Buffer, flagBits: number) => void;
   /** Called in place of a response: the connection must end. */
@@ -46,6 +51,8 @@ export interface FrontLinkDeps {
   /** Serves a request; the returned function reports that its client has disconnected. */
   readonly serveWhole: (request: ForwardedRequest) => () => void;
   readonly logError: (fields: object, message: string) => void;
+  /** What is known of a connection that the gateway process holds. */
+  readonly connectionOf: (facts: unknown) => PeerFacts;
   /** The gateway process has ended or violated the protocol. */
   readonly onEnd: (why: string) => void;
 }
@@ -59,6 +66,9 @@ export class FrontLink {
   readonly #cancels = new Map<number, () => void>();
   readonly #connections = new Map<number, ForwardedConnection>();
   #hasEnded = false;
+  /** The gateway process sends nothing more. */
+  #isLeaving = false;
+  #onLeft: () => void = () => undefined;
 
   constructor(socket: Socket, deps: FrontLinkDeps) {
     this.#deps = deps;
@@ -83,8 +93,18 @@ export class FrontLink {
     this.#writer.write([frame.length <= catalogueBytesMax ? frame : messageFrame(0, linkKinds.catalogue, [])]);
   }
 
-  drain(times: object): void {
-    this.#writer.write([messageFrame(0, linkKinds.drain, times)]);
+  /** Asks for no more requests. Resolves when those under way have been answered, and the answers were sent. */
+  leave(): Promise<void> {
+    this.#writer.write([signalFrame(0, linkKinds.leave)]);
+    return new Promise((resolve) => {
+      this.#onLeft = resolve;
+      if (this.#hasEnded) resolve();
+    });
+  }
+
+  /** Shows that this process runs. */
+  beat(): void {
+    this.#writer.write([signalFrame(0, linkKinds.beat)]);
   }
 
   close(): void {
@@ -97,14 +117,19 @@ export class FrontLink {
       case linkKinds.enter:
         return this.#enter(frame);
       case linkKinds.whole:
-        return this.#serveWhole(frame);
+        return this.#serveWhole(frame, { ...readBytes(frame), elapsedMs: 0 });
+      case linkKinds.again:
+        return this.#serveWhole(frame, readAgain(frame));
       case linkKinds.cancel:
         this.#cancels.get(call)?.();
-        this.#cancels.delete(call);
+        this.#settled(call);
         return;
       case linkKinds.connected:
-        this.#connections.set(call, { ...(frame.message as PeerFacts), destroyed: false });
+        this.#connections.set(call, { ...this.#deps.connectionOf(frame.message), destroyed: false });
         return;
+      case linkKinds.leave:
+        this.#isLeaving = true;
+        return this.#leaveIfIdle();
       case linkKinds.disconnected: {
         const connection = this.#connections.get(call);
         if (connection !== undefined) connection.destroyed = true;
@@ -130,8 +155,8 @@ export class FrontLink {
     try {
       const cancel = home.enter(route, call, (outcome) => {
         isSettled = true;
-        this.#cancels.delete(number);
         this.#writer.write(outcomeFrame(number, outcome));
+        this.#settled(number);
       });
       if (!isSettled) this.#cancels.set(number, cancel);
     } catch (error) {
@@ -139,20 +164,31 @@ export class FrontLink {
     }
   }
 
-  #serveWhole(frame: Frame): void {
-    const { call } = frame;
-    const { number, content: bytes } = readBytes(frame);
+  #serveWhole({ call }: Frame, { number, content: bytes, elapsedMs }: ReturnType<typeof readAgain>): void {
     const connection = this.#connections.get(number);
     if (connection === undefined) throw malformedFrame('the connection of a request is unknown');
     let isAnswered = false;
     const respond = (response: Buffer, flagBits: number): void => {
       if (isAnswered) return;
       isAnswered = true;
-      this.#cancels.delete(call);
       this.#writer.write([bytesFrame(call, linkKinds.answered, 0, [response], flagBits)]);
+      this.#settled(call);
     };
-    const leave = this.#deps.serveWhole({ bytes, connection, respond, drop: () => respond(Buffer.alloc(0), 0) });
+    const arrivedAtMs = this.#deps.clock.nowMs() - elapsedMs;
+    const leave = this.#deps.serveWhole({ bytes, connection, arrivedAtMs, respond, drop: () => respond(Buffer.alloc(0), 0) });
     if (!isAnswered) this.#cancels.set(call, leave);
+  }
+
+  #settled(call: number): void {
+    this.#cancels.delete(call);
+    if (this.#isLeaving) this.#leaveIfIdle();
+  }
+
+  /** Destroying the socket could discard the last answers, so the other side closes it. */
+  #leaveIfIdle(): void {
+    if (this.#cancels.size > 0) return;
+    this.#writer.flush();
+    this.#socket.end(() => this.#onLeft());
   }
 
   #end(why: string): void {
@@ -162,6 +198,7 @@ export class FrontLink {
     for (const connection of this.#connections.values()) connection.destroyed = true;
     for (const cancel of this.#cancels.values()) cancel();
     this.#cancels.clear();
+    this.#onLeft();
     this.#deps.onEnd(why);
   }
 }

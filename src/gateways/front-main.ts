@@ -1,23 +1,29 @@
 /** Entry point of a gateway process. The server sends its orders over the IPC channel, and everything else over the link. */
-import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { SystemClock } from '../clock.ts';
 import type { FastRequest } from '../connections/index.ts';
 import { messageOf } from '../errors.ts';
-import { introductionBytes } from '../links/index.ts';
 import { SystemRandom } from '../random.ts';
 import { v8Flags } from '../v8-flags.ts';
+import { OtherHomes } from './dial-other.ts';
 import { FrontInference } from './front-inference.ts';
-import { FrontServer, type FrontServerOptions } from './front-server.ts';
+import { type DrainTimes, FrontServer, type FrontServerOptions } from './front-server.ts';
+import { type HomeTarget, HomeTargets } from './home-target.ts';
 import { factsOf } from './introduction.ts';
-import { RemoteHome } from './remote-home.ts';
+import { LinkedHome } from './linked-home.ts';
 
-/** The first message to the process: what to listen to. */
+/** The first message to the process: what to listen to, and where the home is. */
 export interface FrontOrders extends FrontServerOptions {
   readonly port: number;
+  readonly target: HomeTarget;
+  /** Whether the home may change. If not, the process ends with its home. */
+  readonly isNode: boolean;
 }
 
-/** The answer: the port, or why it cannot listen. */
+/** A later message: the home is another one, or the process is to finish and end. */
+export type FrontChange = { readonly target: HomeTarget } | { readonly drain: DrainTimes };
+
+/** The answer to the first message: the port, or why it cannot listen. */
 export type FrontReport = { readonly port: number } | { readonly failed: string };
 
 for (const flag of v8Flags) setFlagsFromString(flag);
@@ -28,16 +34,33 @@ process.once('message', (orders: FrontOrders) => void serve(orders));
 
 async function serve(orders: FrontOrders): Promise<void> {
   const clock = new SystemClock();
-  const socket = connect({ path: orders.socketPath });
-  socket.write(introductionBytes({ token: orders.token, connection: null }));
-  const home = new RemoteHome(socket, {
+  const others = new OtherHomes(clock);
+  const targets = new HomeTargets(orders.target, { clock, dialOther: others.dial.bind(others), waits: orders.isNode });
+  const home = new LinkedHome({
     clock,
+    dial: async (signal) => {
+      const socket = await targets.dial({ kind: 'front' }, signal);
+      return { socket, isOther: targets.target.other !== undefined };
+    },
     onCatalogue: (endpoints) => inference.setCatalogue(endpoints),
-    onDrain: (times) => void server.drain(times).then(() => process.exit(0)),
-    onEnd: () => process.exit(1),
+    onEnd: () => {
+      if (!orders.isNode) process.exit(1);
+      inference.forgetCallers();
+      return true;
+    },
   });
   const inference = new FrontInference({ clock, random: new SystemRandom(), home, numberOf: connectionNumbers(home) });
-  const server = new FrontServer(orders, { clock, serve: (request, response) => inference.serve(request, response) });
+  const server = new FrontServer(orders, {
+    clock,
+    dial: (dial, signal) => targets.dial(dial, signal),
+    hasHome: () => home.isLinked,
+    serve: (request, response) => inference.serve(request, response),
+  });
+  process.on('message', (change: FrontChange) => {
+    if ('drain' in change) void server.drain(change.drain).then(() => process.exit(0));
+    else follow(change.target, targets, home);
+  });
+  home.open();
   try {
     report({ port: await server.listen(orders.port) });
   } catch (error) {
@@ -45,12 +68,19 @@ async function serve(orders: FrontOrders): Promise<void> {
   }
 }
 
+/** A new identity alone is for connections from now on. */
+function follow(target: HomeTarget, targets: HomeTargets, home: LinkedHome): void {
+  const isSame = target.term === targets.target.term;
+  targets.set(target);
+  if (!isSame) home.relink();
+}
+
 function report(what: FrontReport): void {
   process.send?.(what);
 }
 
 /** Numbers connections, and reports them to the server with their first forwarded request. */
-function connectionNumbers(home: RemoteHome): (request: FastRequest) => number {
+function connectionNumbers(home: LinkedHome): (request: FastRequest) => number {
   const numbers = new WeakMap<object, number>();
   let last = 0;
   return ({ socket }) => {

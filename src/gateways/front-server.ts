@@ -3,13 +3,21 @@
  * byte by byte, and stays there.
  */
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { closePort, FastConnections, type FastRequest, type FastResponse, StalledResponses } from '../connections/index.ts';
-import { introductionBytes } from '../links/index.ts';
+import {
+  closePort,
+  errorBody,
+  FastConnections,
+  type FastRequest,
+  type FastResponse,
+  requestIdOf,
+  StalledResponses,
+} from '../connections/index.ts';
+import { PlatformError } from '../errors.ts';
+import type { HomeDial } from './home-target.ts';
 import { factsOf } from './introduction.ts';
-import type { DrainTimes } from './remote-home.ts';
 
 /** Those of the server's listener that apply before it. */
 export interface FrontLimits {
@@ -19,19 +27,26 @@ export interface FrontLimits {
   readonly keepAliveMs: number;
 }
 
+/** As in `Listener.drain`. */
+export interface DrainTimes {
+  readonly timeoutMs: number;
+  readonly graceMs: number;
+}
+
 /** What the server passes to the process at its start. */
 export interface FrontServerOptions {
   readonly host: string;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly limits: FrontLimits;
-  /** The server's socket for connections that are passed on. */
-  readonly socketPath: string;
-  readonly token: string;
 }
 
-/** The clock, and the handler of plain requests. */
+/** The clock, the handler of plain requests, and the way to the home. */
 export interface FrontServerDeps {
   readonly clock: Clock;
+  /** Resolves with a paused connection to the home. Rejects when aborted, or if there will be no home. */
+  readonly dial: (dial: HomeDial, signal: AbortSignal) => Promise<Socket>;
+  /** Whether there is a home at the moment. */
+  readonly hasHome: () => boolean;
   readonly serve: (request: FastRequest, response: FastResponse) => void;
 }
 
@@ -39,8 +54,10 @@ export interface FrontServerDeps {
 const firstRequestMs = 1000;
 const quietMs = 200;
 
-/** Delay until the next attempt to pass a connection on, if too many already wait for the server. */
-const retryMs = 10;
+/** Connections that wait without a home. None of their bytes are read, so each one costs what the system holds for it. */
+const waitingMax = 1000;
+/** As long as a request waits. */
+const waitMs = 60_000;
 
 /** Shares the port with the other gateway processes. */
 export class FrontServer {
@@ -49,6 +66,8 @@ export class FrontServer {
   readonly #server: Server;
   readonly #fast: FastConnections;
   readonly #open: StalledResponses;
+  /** Connections that are being passed on. */
+  #passing = 0;
   #isClosing = false;
 
   constructor(options: FrontServerOptions, deps: FrontServerDeps) {
@@ -117,25 +136,33 @@ export class FrontServer {
 
   /** `socket` is paused. */
   #passOn(socket: Socket): void {
-    const { socketPath: path, token } = this.#options;
+    const { clock, dial, hasHome } = this.#deps;
     socket.on('error', () => socket.destroy());
-    const attempt = (): void => {
-      if (socket.destroyed) return;
-      const upstream = connect({ path, allowHalfOpen: true });
-      const onError = (error: NodeJS.ErrnoException): void => {
-        // The server accepts one connection in a turn of its event loop; thousands may be passed on at once.
-        if (error.code === 'EAGAIN') this.#deps.clock.after(retryMs, attempt);
-        else socket.destroy();
-      };
-      upstream.once('error', onError);
-      upstream.once('connect', () => {
-        upstream.off('error', onError);
-        upstream.write(introductionBytes({ token, connection: factsOf(socket) }));
-        join(socket, upstream);
+    if (this.#passing >= waitingMax && !hasHome()) return reject(socket, 'too many connections wait for it already');
+    const abort = new AbortController();
+    const cancel = clock.after(waitMs, () => abort.abort());
+    socket.once('close', () => abort.abort());
+    this.#passing++;
+    dial({ kind: 'connection', connection: factsOf(socket), encrypted: this.#options.tls !== null }, abort.signal)
+      .then(
+        (upstream) => join(socket, upstream),
+        () => (abort.signal.aborted ? reject(socket, 'the time of the request is over') : socket.destroy()),
+      )
+      .finally(() => {
+        cancel();
+        this.#passing--;
       });
-    };
-    attempt();
   }
+}
+
+/** The request of the connection, of which nothing was passed on, is answered without the home. */
+function reject(socket: Socket, why: string): void {
+  if (socket.destroyed) return;
+  const message = `no node of the cluster serves requests at the moment, and ${why}: send the request again`;
+  const body = errorBody(new PlatformError('unavailable', message), requestIdOf({ headers: {} }));
+  const head = `HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: ${Buffer.byteLength(body)}`;
+  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`);
+  socket.on('finish', () => socket.destroySoon()).resume();
 }
 
 function join(socket: Socket, upstream: Socket): void {

@@ -1,46 +1,47 @@
 /**
- * The gateway processes of a server (`--gateways N`). They accept connections and decode, encode and compress; the server queues, batches,
- * dispatches, counts, and serves everything else. A process that ends is started again; all end with the server.
+ * The gateway processes of a server (`--gateways N`), and those of the other nodes of its cluster, as the server sees them. They accept
+ * connections and decode, encode and compress; the server queues, batches, dispatches, counts, and serves everything else.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Caller, hasPermission } from '../access/index.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { FastHeads } from '../connections/index.ts';
-import { messageOf, PlatformError } from '../errors.ts';
+import { PlatformError } from '../errors.ts';
 import type { Certificate, FrontPort, Listener } from '../http/index.ts';
+import type { LinkPort } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import { clearTemporaryLeftovers } from '../providers/index.ts';
 import type { Home, Serving } from '../serving/index.ts';
+import { AwaitedEndpoints, type Awaiting } from './awaited-endpoints.ts';
 import { type ForwardedRequest, FrontLink } from './front-link.ts';
-import type { FrontOrders, FrontReport } from './front-main.ts';
-import { readIntroduced } from './introduction.ts';
+import { FrontProcesses } from './front-processes.ts';
+import type { DrainTimes } from './front-server.ts';
+import { type PeerFacts, readIntroduced } from './introduction.ts';
 import { flags } from './link-frames.ts';
+import { factsOfOther } from './other-clients.ts';
 import { RouteNumbers } from './route-numbers.ts';
 
-const mainPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './front-main.ts' : './front-main.js', import.meta.url));
-
-/** Loading takes a third of a second, and longer on a machine that swaps. */
-const startMs = 30_000;
 /** Prefix of the name of the socket's folder; leftovers are recognised by it. */
 const folderPrefix = 'penstock-gateways-';
 
-/** A process that ends sooner is started again only after this time. */
-const restartMs = 500;
+/** Other nodes notice that this process has stopped when nothing arrives for some times as long. */
+const beatEveryMs = 500;
+/** For answers to other nodes, when this server gives its place to another one. */
+const handOverMs = 5000;
 
 /** What exists before the listener. */
 export interface FrontsDeps {
   readonly clock: Clock;
   readonly log: Logs['platform'];
   readonly tls: Certificate | null;
+  /** Of a node: they have been started. Default: those of `config`, started with the listener. */
+  readonly processes?: FrontProcesses | null;
 }
 
 /** What exists only after it. */
@@ -50,52 +51,49 @@ export interface FrontsServices {
   readonly metrics: Pick<Metrics, 'gauge' | 'counter'>;
   /** With traces, all requests are forwarded to the server, which decides which are traced. */
   readonly hasTraces: boolean;
-}
-
-interface Front {
-  readonly child: ChildProcess;
-  readonly startedAtMs: number;
-  /** Resolves with how it ended. */
-  readonly ended: Promise<string>;
+  /** Endpoints whose requests wait. Default: none. */
+  readonly awaiting?: Awaiting;
 }
 
 /** Its folder holds the socket of the processes, and is removed with it. */
 export class Fronts implements FrontPort {
-  readonly #config: Config;
   readonly #deps: FrontsDeps;
+  readonly #processes: FrontProcesses;
   #folder: string | null = null;
   readonly #token = randomBytes(16).toString('hex');
   readonly #heads = new FastHeads();
   readonly #links = new Set<FrontLink>();
-  readonly #fronts = new Map<number, Front>();
-  readonly #cancelRestarts = new Set<() => void>();
+  /** Those of `#links` that come from other nodes. */
+  readonly #others = new Set<FrontLink>();
   readonly #numbers = new RouteNumbers();
+  readonly #term: number;
   #services!: FrontsServices;
-  #orders!: FrontOrders;
+  #awaited: AwaitedEndpoints | null = null;
   #isUpdateScheduled = false;
-  #restarts = 0;
-  #isEnding = false;
-  #drainTimes: object | null = null;
+  #isHandedOver = false;
+  #stopBeats: () => void = () => undefined;
 
-  private constructor(config: Config, deps: FrontsDeps) {
-    this.#config = config;
+  private constructor(config: Config, deps: FrontsDeps, term: number) {
     this.#deps = deps;
+    this.#processes = deps.processes ?? new FrontProcesses(config, deps);
+    this.#term = term;
   }
 
-  /** Null if the server itself accepts all connections. */
-  static open(config: Config, deps: FrontsDeps): Fronts | null {
-    return config.gateways === 1 ? null : new Fronts(config, deps);
+  /** Null if the server itself accepts all connections. `term`: of the node as the home. */
+  static open(config: Config, deps: FrontsDeps, term = 1): Fronts | null {
+    return config.gateways === 1 && config.node === null ? null : new Fronts(config, deps, term);
   }
 
   /** Before `start`. */
   connect(services: FrontsServices): void {
     this.#services = services;
-    const { serving, metrics } = services;
+    const { serving, metrics, awaiting } = services;
+    if (awaiting !== undefined) this.#awaited = new AwaitedEndpoints(awaiting, this.#deps.clock);
     serving.onRoutesChanged(() => this.#scheduleUpdate());
     const only = (value: number) => [{ labels: {}, value }];
     metrics.gauge('penstock_gateway_processes', 'Gateway processes that are linked to the server.', [], () => only(this.#links.size));
     metrics.counter('penstock_gateway_restarts_total', 'Gateway processes that ended and were started again.', [], () =>
-      only(this.#restarts),
+      only(this.#processes.restarts),
     );
   }
 
@@ -112,123 +110,83 @@ export class Fronts implements FrontPort {
     return join(this.#folder as string, 'socket');
   }
 
-  /** Resolves with the port once all processes accept connections at it. Throws `unavailable` if it cannot be bound. */
-  async start(host: string, port: number): Promise<number> {
-    if (port !== 0) await requireFree(host, port);
-    const { limits } = this.#services.listener;
-    const { gateways } = this.#config;
-    const { headersTimeoutMs, requestTimeoutMs, keepAliveMs, connectionsMax } = limits;
-    this.#orders = {
-      host,
-      port,
-      tls: this.#deps.tls,
-      socketPath: this.#socketPath,
-      token: this.#token,
-      limits: {
-        connectionsMax: Math.ceil(connectionsMax / gateways),
-        patienceMs: Math.min(1000, headersTimeoutMs, requestTimeoutMs),
-        requestTimeoutMs,
-        keepAliveMs,
-      },
+  /** Resolves with the port once all processes accept connections at it. Throws if it cannot be bound. */
+  async start(): Promise<number> {
+    this.#processes.setTarget({ term: this.#term, own: { socketPath: this.#socketPath, token: this.#token } });
+    return this.#processes.start();
+  }
+
+  /** Accepts the processes of other nodes, and the connections of their clients. After `start`. */
+  acceptOthers(port: LinkPort): void {
+    const admit = (): void => {
+      if (this.#isHandedOver) throw new PlatformError('unavailable', 'this node gives its place to another one');
     };
-    // The first process chooses a free port if none was requested.
-    this.#orders = { ...this.#orders, port: await this.#startFront(0) };
-    await Promise.all(Array.from({ length: gateways - 1 }, (_, index) => this.#startFront(index + 1)));
-    return this.#orders.port;
+    port.serve('front', ['node'], (socket, { name }) => this.#others.add(this.#addLink(socket, name)), admit);
+    const pass = (socket: Socket, node: string, facts: unknown, encrypted: unknown): void => {
+      define(socket, { ...factsOfOther(facts, node), encrypted: encrypted === true });
+      this.#services.listener.take(socket);
+    };
+    port.serve('connection', ['node'], (socket, { name }, { connection, encrypted }) => pass(socket, name, connection, encrypted), admit);
+    this.#stopBeats = every(this.#deps.clock, beatEveryMs, () => {
+      for (const link of this.#others) link.beat();
+    });
   }
 
   /** A connection to the listener's own socket: the link of a process, or a connection that one passes on. */
   receive(socket: Socket, passOn: (socket: Socket) => void): void {
     readIntroduced(socket, this.#token, ({ connection }) => {
       if (connection === null) {
-        this.#addLink(socket);
+        this.#addLink(socket, null);
         return;
       }
-      const facts = { ...connection, encrypted: this.#deps.tls !== null };
-      for (const [name, value] of Object.entries(facts)) Object.defineProperty(socket, name, { value });
+      define(socket, { ...connection, encrypted: this.#deps.tls !== null });
       passOn(socket);
     });
   }
 
-  /** Resolves when all processes have ended: they accept requests for a grace period, and finish open ones. */
-  async drain(times: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
-    this.#stopRestarts();
-    this.#drainTimes = times; // for a process that is just being started
-    for (const link of this.#links) link.drain(times);
-    await this.#allEnded();
+  /**
+   * Resolves when all processes have ended: they accept requests for a grace period, and finish open ones. Then the processes of other
+   * nodes get their last answers.
+   */
+  async drain(times: DrainTimes): Promise<void> {
+    await this.#processes.drain(times);
+    this.#isHandedOver = true;
+    if (this.#others.size === 0) return;
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#deps.clock.after(Math.min(handOverMs, times.timeoutMs), late.resolve);
+    await Promise.race([Promise.all(Array.from(this.#others, (link) => link.leave())), late.promise]);
+    cancel();
   }
 
   /** Ends the processes and their connections. */
   async close(): Promise<void> {
-    this.#stopRestarts();
-    for (const { child } of this.#fronts.values()) child.kill('SIGKILL');
-    await this.#allEnded();
+    this.#stopBeats();
+    this.#isHandedOver = true;
+    await this.#processes.close();
     for (const link of this.#links) link.close();
+    this.#awaited?.close();
     if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #stopRestarts(): void {
-    this.#isEnding = true;
-    for (const cancel of this.#cancelRestarts) cancel();
-    this.#cancelRestarts.clear();
-  }
-
-  async #allEnded(): Promise<void> {
-    await Promise.all(Array.from(this.#fronts.values(), ({ ended }) => ended));
-  }
-
-  /** Resolves with its port. */
-  async #startFront(index: number): Promise<number> {
-    const { clock } = this.#deps;
-    // Its own process group: Ctrl-C is for the server, which drains first.
-    const child = fork(mainPath, [], { detached: true, stdio: ['ignore', 2, 2, 'ipc'], execArgv: [] });
-    const ended = endOf(child);
-    this.#fronts.set(index, { child, startedAtMs: clock.nowMs(), ended });
-    void ended.then((how) => this.#onExit(index, how));
-    const reported = new Promise<FrontReport>((resolve) => child.once('message', (report: FrontReport) => resolve(report)));
-    child.send(this.#orders, () => undefined); // a failure means that it has ended
-    const cancel = clock.after(startMs, () => child.kill('SIGKILL'));
-    const what = await Promise.race([reported, ended.then((how) => ({ failed: `it ended at its start (${how})` }))]);
-    cancel();
-    if ('port' in what) return what.port;
-    child.kill('SIGKILL');
-    throw new PlatformError(
-      'unavailable',
-      `a gateway process failed to listen on ${this.#orders.host}:${this.#orders.port}: ${what.failed}`,
-    );
-  }
-
-  #onExit(index: number, how: string): void {
-    const { clock, log } = this.#deps;
-    const { startedAtMs } = this.#fronts.get(index) as Front;
-    this.#fronts.delete(index);
-    if (this.#isEnding) return;
-    log.warn({ gateway: index, how }, 'a gateway process ended, and is started again');
-    const delayMs = clock.nowMs() - startedAtMs < restartMs ? restartMs : 0;
-    const cancel = clock.after(delayMs, () => {
-      this.#cancelRestarts.delete(cancel);
-      this.#restarts++;
-      this.#startFront(index).catch((error: unknown) =>
-        log.error({ gateway: index, error: messageOf(error) }, 'failed to start a gateway process'),
-      );
-    });
-    this.#cancelRestarts.add(cancel);
-  }
-
-  #addLink(socket: Socket): void {
+  /** `node`: null if the process is one of this server. */
+  #addLink(socket: Socket, node: string | null): FrontLink {
     const { clock, log } = this.#deps;
     const link = new FrontLink(socket, {
       clock,
       home: this.#services.serving,
       routeOf: (number) => this.#numbers.routeOf(number),
-      serveWhole: (request) => this.#serveWhole(request),
+      serveWhole: (request) => this.#serveWhole(request, node !== null),
+      connectionOf: (facts) => (node === null ? (facts as PeerFacts) : factsOfOther(facts, node)),
       logError: (fields, message) => log.error({ ...fields }, message),
-      onEnd: () => this.#links.delete(link),
+      onEnd: () => {
+        this.#links.delete(link);
+        this.#others.delete(link);
+      },
     });
     this.#links.add(link);
     link.setCatalogue(this.#catalogue());
-    if (this.#drainTimes !== null) link.drain(this.#drainTimes);
     socket.resume();
+    return link;
   }
 
   /** Changes of one turn of the event loop are sent together. */
@@ -247,16 +205,28 @@ export class Fronts implements FrontPort {
     return this.#numbers.catalogueOf(hasTraces ? [] : serving.plainEndpoints());
   }
 
-  #serveWhole({ bytes, connection, respond, drop }: ForwardedRequest): () => void {
-    const head = this.#heads.read(bytes);
+  #serveWhole(request: ForwardedRequest, isOther: boolean): () => void {
+    const head = this.#heads.read(request.bytes);
     if (typeof head === 'string') {
-      drop();
+      request.drop();
       return () => undefined;
     }
+    const serve = (): (() => void) => this.#serveNow(head, request, isOther);
+    return this.#awaited === null ? serve() : this.#awaited.serve(head.url, serve);
+  }
+
+  #serveNow(
+    head: Exclude<ReturnType<FastHeads['read']>, string>,
+    { bytes, connection, arrivedAtMs, respond, drop }: ForwardedRequest,
+    isOther: boolean,
+  ): () => void {
     let flagBits = 0;
     let isServed = false;
     let early: (() => void) | null = null;
     const { leave, caller } = this.#services.listener.serveForwarded(head, bytes, connection, {
+      arrivedAtMs,
+      // The connection is that of another node, which goes on.
+      outlivesServer: isOther,
       write: (response, stays) => {
         const send = (): void => respond(response, flagBits | (stays ? flags.stays : 0));
         if (isServed) send();
@@ -271,25 +241,11 @@ export class Fronts implements FrontPort {
   }
 }
 
-/** Resolves with how the process ended, also if it could not be started at all. */
-function endOf(child: ChildProcess): Promise<string> {
-  return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
-    child.on('error', (error) => {
-      if (child.pid === undefined) resolve(messageOf(error));
-    });
-  });
+function define(socket: Socket, facts: object): void {
+  for (const [name, value] of Object.entries(facts)) Object.defineProperty(socket, name, { value });
 }
 
 /** Whether requests of the caller need only the queue of the server. */
 function isAdmitted({ role, limiter, session, assumed }: Caller): boolean {
   return limiter === undefined && session === undefined && assumed === undefined && hasPermission(role, 'invoke');
-}
-
-/** The processes share the port, so the system would also let another server share it. */
-async function requireFree(host: string, port: number): Promise<void> {
-  const probe = createServer();
-  probe.listen({ host, port });
-  await once(probe, 'listening');
-  await new Promise((resolve) => probe.close(resolve));
 }

@@ -1,1 +1,2 @@
 export { Fronts } from './fronts.ts';
+export { NodeFronts } from './node-fronts.ts';

@@ -2,7 +2,14 @@
 import type { Socket } from 'node:net';
 import { readIntroduction } from '../links/index.ts';
 import { isSameToken } from '../runtime/index.ts';
-import type { PeerFacts } from './front-link.ts';
+
+/** The other end of a client's connection, as the gateway process sees it. */
+export interface PeerFacts {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
 
 /** What a gateway process says first on a connection. */
 export interface Introduction {

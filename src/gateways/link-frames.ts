@@ -1,6 +1,6 @@
 /**
  * Frames of the link between a gateway process and the server, in the format of those to workers (runtime/link/frames.ts), whose body is
- * described at each kind. The byte `plan` of the head holds flags. Both ends are processes of one server of one version.
+ * described at each kind. The byte `plan` of the head holds flags.
  */
 import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
@@ -30,10 +30,14 @@ export const linkKinds = {
   disconnected: 28,
   /** The endpoints that a gateway process may decode requests for, as JSON. Replaces the previous ones. */
   catalogue: 29,
-  /** Stop accepting, finish open requests, and exit; the message contains the times. */
-  drain: 30,
+  /** The server gives its place to another one: send nothing more, what is under way is answered. */
+  leave: 30,
   /** To the server: a line for its log, as JSON. */
   log: 31,
+  /** To the server: a plain request that waited for a home, `u32 connection | u32 bytes | f64 elapsedMs | request as received`. */
+  again: 32,
+  /** The server runs. Sent to other machines, where a process that stopped closes no connection. */
+  beat: 33,
 } as const;
 
 /** Bits of a frame's `plan` byte. */
@@ -44,6 +48,7 @@ export const flags = {
   admitted: 2,
 } as const;
 
+const elapsedBytes = 8;
 const enterBytes = 40;
 const resultBytes = 64;
 
@@ -146,6 +151,22 @@ export function readBytes({ bytes, bodyOffset: at }: Frame): { readonly number: 
   const end = at + 8 > bytes.length ? Number.POSITIVE_INFINITY : at + 8 + bytes.readUInt32LE(at + 4);
   if (end > bytes.length) throw malformedFrame('its bytes are truncated');
   return { number: bytes.readUInt32LE(at), content: bytes.subarray(at + 8, end) };
+}
+
+/** A request that waited for a home. The home counts its time from its arrival. */
+export function againFrame(call: number, connection: number, request: Buffer, elapsedMs: number): Buffer {
+  const elapsed = Buffer.alloc(elapsedBytes);
+  elapsed.writeDoubleLE(elapsedMs);
+  return bytesFrame(call, linkKinds.again, connection, [elapsed, request]);
+}
+
+/** Reverses `againFrame`. */
+export function readAgain(frame: Frame): { readonly number: number; readonly content: Buffer; readonly elapsedMs: number } {
+  const { number, content } = readBytes(frame);
+  if (content.length < elapsedBytes) throw malformedFrame('a request is truncated');
+  const elapsedMs = content.readDoubleLE(0);
+  if (!(elapsedMs >= 0)) throw malformedFrame('the age of a request is not a duration');
+  return { number, content: content.subarray(elapsedBytes), elapsedMs };
 }
 
 /** A frame without a body. */

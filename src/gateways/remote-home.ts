@@ -6,7 +6,7 @@ import { type Frame, FrameReader, malformedFrame, messageFrame } from '../runtim
 import type { Home, InferenceCall, InferenceOutcome } from '../serving/index.ts';
 import { BatchedWriter } from './batched-writer.ts';
 import type { CatalogueEndpoint, CatalogueRoute } from './catalogue.ts';
-import { bytesFrame, enterFrame, flags, linkKinds, readBytes, readRefused, readResult, signalFrame } from './link-frames.ts';
+import { againFrame, bytesFrame, enterFrame, flags, linkKinds, readBytes, readRefused, readResult, signalFrame } from './link-frames.ts';
 
 /** The response to a forwarded request. */
 export interface WholeResponse {
@@ -16,22 +16,24 @@ export interface WholeResponse {
   readonly isAdmitted: boolean;
 }
 
-/** As in `Listener.drain`. */
-export interface DrainTimes {
-  readonly timeoutMs: number;
-  readonly graceMs: number;
+/** A request as it was received; `elapsedMs`: since its arrival if it waited for a home, else null. */
+export interface SentRequest {
+  readonly connection: number;
+  readonly bytes: Buffer;
+  readonly elapsedMs: number | null;
 }
 
 /** What the process does at each message of the server. */
 export interface RemoteHomeDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly onCatalogue: (endpoints: readonly CatalogueEndpoint[]) => void;
-  readonly onDrain: (times: DrainTimes) => void;
-  /** The link has ended: the server has ended or violated the protocol. */
+  /** The server gives its place to another one, and wants nothing new. */
+  readonly onLeave: () => void;
+  /** The link has ended: the server has ended or violated the protocol. What was under way is passed back after this. */
   readonly onEnd: (why: string) => void;
 }
 
-/** `onChanged`: the route is no longer served, and nothing was queued. */
+/** `onChanged`: the route is no longer served and nothing was queued, or the link has ended. */
 interface Entered {
   readonly route: CatalogueRoute;
   readonly settle: (outcome: InferenceOutcome) => void;
@@ -44,8 +46,9 @@ export class RemoteHome implements Home<CatalogueRoute> {
   readonly #socket: Socket;
   readonly #writer: BatchedWriter;
   readonly #entered = new Map<number, Entered>();
-  readonly #whole = new Map<number, (response: WholeResponse) => void>();
+  readonly #whole = new Map<number, (response: WholeResponse | null) => void>();
   #calls = 0;
+  #hasEnded = false;
 
   /** `socket`: connected, and introduced to the server. */
   constructor(socket: Socket, deps: RemoteHomeDeps) {
@@ -54,17 +57,19 @@ export class RemoteHome implements Home<CatalogueRoute> {
     this.#writer = new BatchedWriter(socket);
     const reader = new FrameReader((frame) => this.#take(frame));
     socket.on('data', (chunk: Buffer) => {
+      // The rest of what a closed link had received must not reach clients, whose requests are on another link by now.
+      if (this.#hasEnded) return;
       try {
         reader.push(chunk);
       } catch (error) {
-        this.#end(String(error));
+        this.close(String(error));
       }
     });
     socket.on('error', () => undefined);
-    socket.on('close', () => this.#end('the server has ended'));
+    for (const event of ['end', 'close'] as const) socket.on(event, () => this.close('the server has ended'));
   }
 
-  /** `onChanged`: called instead of `settle` if the server no longer serves the route. Default: an error. */
+  /** `onChanged`: called instead of `settle` if the server no longer serves the route, or has ended. Default: an error. */
   enter(
     route: CatalogueRoute,
     call: InferenceCall,
@@ -79,10 +84,12 @@ export class RemoteHome implements Home<CatalogueRoute> {
     };
   }
 
-  /** Forwards a request unchanged. The returned function reports that its client has disconnected. */
-  send(connection: number, parts: readonly Buffer[], onResponse: (response: WholeResponse) => void): () => void {
+  /** Forwards a request unchanged. `onResponse` gets null if the link ends first. The returned function reports that its client has disconnected. */
+  send({ connection, bytes, elapsedMs }: SentRequest, onResponse: (response: WholeResponse | null) => void): () => void {
     const number = this.#next();
-    this.#writer.write([bytesFrame(number, linkKinds.whole, connection, parts)]);
+    this.#writer.write([
+      elapsedMs === null ? bytesFrame(number, linkKinds.whole, connection, [bytes]) : againFrame(number, connection, bytes, elapsedMs),
+    ]);
     this.#whole.set(number, onResponse);
     return () => {
       if (this.#whole.delete(number)) this.#signal(number, linkKinds.cancel);
@@ -131,8 +138,11 @@ export class RemoteHome implements Home<CatalogueRoute> {
       }
       case linkKinds.catalogue:
         return this.#deps.onCatalogue(frame.message as readonly CatalogueEndpoint[]);
-      case linkKinds.drain:
-        return this.#deps.onDrain(frame.message as DrainTimes);
+      case linkKinds.leave:
+        this.#deps.onLeave();
+        return this.#signal(0, linkKinds.leave); // the last frame
+      case linkKinds.beat:
+        return;
       default:
         throw malformedFrame(`a gateway process expects no frame of kind ${kind}`);
     }
@@ -145,9 +155,17 @@ export class RemoteHome implements Home<CatalogueRoute> {
     settle(entered);
   }
 
-  #end(why: string): void {
+  /** Ends the link. Calls and requests under way are passed back: `onChanged`, and null in place of a response. */
+  close(why: string): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#socket.destroy();
     this.#deps.onEnd(why);
+    const [entered, whole] = [[...this.#entered.values()], [...this.#whole.values()]];
+    this.#entered.clear();
+    this.#whole.clear();
+    for (const { onChanged } of entered) onChanged();
+    for (const onResponse of whole) onResponse(null);
   }
 }
 

@@ -40,6 +40,7 @@ describe('the host of an instance', () => {
     const hosts = [
       host('cordoned', { state: 'cordoned' }),
       host('draining', { state: 'draining' }),
+      host('away', { state: 'away' }),
       host('lost', { state: 'lost' }),
       host('small', { cpuMilli: 1000 }),
       host('full'),
@@ -154,7 +155,7 @@ const anyHosts = fc
   .array(
     fc.record({
       zone: fc.constantFrom('a', 'b', 'c'),
-      state: fc.constantFrom('ready', 'ready', 'ready', 'cordoned', 'draining', 'lost'),
+      state: fc.constantFrom('ready', 'ready', 'ready', 'cordoned', 'draining', 'away', 'lost'),
       cpuMilli: fc.integer({ min: 0, max: 16 }).map((cpus) => cpus * 500),
       memoryMiB: fc.integer({ min: 0, max: 16 }).map((units) => units * 1024),
       accelerators: fc.constantFrom({}, { gpu: 2 }),
@@ -206,7 +207,7 @@ function canTake(pool: HostPool, facts: HostFacts, request: PlacementRequest): b
 }
 
 function isWithinSpread(pool: HostPool, hosts: readonly HostFacts[], facts: HostFacts, request: PlacementRequest): boolean {
-  const stays = new Map(hosts.filter(({ state }) => state === 'ready' || state === 'cordoned').map((each) => [each.name, each]));
+  const stays = new Map(hosts.filter(({ state }) => state !== 'draining' && state !== 'lost').map((each) => [each.name, each]));
   const same = [...pool.workers()].filter(({ variant, kind }) => variant === request.variant && kind === 'instance');
   const inZone = same.filter((worker) => stays.get(worker.host)?.zone === facts.zone).length;
   const onHost = same.filter((worker) => worker.host === facts.name).length;

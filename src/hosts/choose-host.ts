@@ -162,7 +162,7 @@ function refusal(pool: HostPool, request: PlacementRequest): string {
   if (pool.hosts.length === 0) return `${progress(pool, request)}no host is known`;
   const fitsEmpty = pool.hosts.some(({ facts }) => isLargeEnough(facts, request));
   const room = fitsEmpty ? `no ready host has ${sizeText(request)} free` : `no host has ${sizeText(request)}, even without other workers`;
-  const counts = (['cordoned', 'draining', 'lost'] satisfies HostState[]).map(
+  const counts = (['cordoned', 'draining', 'away', 'lost'] satisfies HostState[]).map(
     (state) => [state, pool.hosts.filter(({ facts }) => facts.state === state).length] as const,
   );
   const others = counts.filter(([, count]) => count > 0).map(([state, count]) => `, ${count} ${state}`);

@@ -22,7 +22,7 @@ export class HostPool {
   readonly #byName: ReadonlyMap<string, PooledHost>;
   /** By variant: instances by zone. */
   readonly #inZones = new Map<string, number[]>();
-  /** By variant: instances on hosts that respond. */
+  /** By variant: instances on hosts that are not lost. */
   readonly #responding = new Map<string, number>();
   readonly #workers = new Map<string, PlacedWorker>();
 
@@ -74,7 +74,7 @@ export class HostPool {
     return this.#inZones.get(variant);
   }
 
-  /** Instances of a variant on hosts that respond. */
+  /** Instances of a variant on hosts that are not lost. */
   instancesOf(variant: string): number {
     return this.#responding.get(variant) ?? 0;
   }
@@ -97,7 +97,7 @@ export class HostPool {
 
 /** Whether workers stay where they are. */
 export function keepsWorkers({ state }: Pick<HostFacts, 'state'>): boolean {
-  return state === 'ready' || state === 'cordoned';
+  return state === 'ready' || state === 'cordoned' || state === 'away';
 }
 
 /** Whether the worker fits into what is free now. */

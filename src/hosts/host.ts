@@ -1,10 +1,13 @@
 /** What placement knows of a host and of the workers on it. */
 
+/** What the operator wants. `ready`: takes workers. `cordoned`: keeps its workers and takes no others. `draining`: its workers move away. */
+export type WantedHostState = 'ready' | 'cordoned' | 'draining';
+
 /**
- * `ready`: takes workers. `cordoned`: keeps its workers and takes no others. `draining`: its workers move to other hosts. `lost`: its agent
- * does not respond, so its workers are placed again.
+ * As wanted, or: `away`: its link is broken for a moment, so it keeps its workers and takes no others. `lost`: its link is broken for too
+ * long, so its workers are placed again.
  */
-export type HostState = 'ready' | 'cordoned' | 'draining' | 'lost';
+export type HostState = WantedHostState | 'away' | 'lost';
 
 /** A machine with workers, as its agent and the operator describe it. */
 export interface HostFacts {

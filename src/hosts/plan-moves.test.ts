@@ -95,7 +95,7 @@ const anyCluster = fc.record({
     .array(
       fc.record({
         zone: fc.constantFrom('a', 'b', 'c'),
-        state: fc.constantFrom('ready', 'ready', 'cordoned', 'draining', 'lost'),
+        state: fc.constantFrom('ready', 'ready', 'cordoned', 'draining', 'away', 'lost'),
         cpuMilli: fc.integer({ min: 2, max: 12 }).map((cpus) => cpus * 1000),
         isOnNotice: fc.boolean(),
       }),
@@ -137,7 +137,7 @@ describe('any plan', () => {
           assert.equal(worker.kind, 'instance');
           const state = hosts.find(({ name }) => name === worker.host)?.state;
           assert.equal(cause === 'host-lost', state === 'lost');
-          if (cause === 'spread') assert(idleWorkers.has(worker.id) && (state === 'ready' || state === 'cordoned'));
+          if (cause === 'spread') assert(idleWorkers.has(worker.id) && state !== 'draining' && state !== 'lost');
         }
       }),
     );

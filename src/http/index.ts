@@ -12,7 +12,7 @@ export { garbageCollector, memoryMeter, OverloadGuard } from './guards/overload-
 export { inferenceIdOf } from './inference-id.ts';
 export { drainServers } from './listener/drain-servers.ts';
 export type { FrontPort } from './listener/front-port.ts';
-export { Listener } from './listener/listener.ts';
+export { cannotListen, Listener } from './listener/listener.ts';
 export { defaultLimits, type ListenerLimits } from './listener/listener-limits.ts';
 export type { CallingRequest, Claim, DirectHandler, ListenerOptions } from './listener/listener-options.ts';
 export { meterBodies, openListener } from './listener/open-listener.ts';

@@ -48,7 +48,8 @@ export function readInference(
 ): void {
   if (isStreamedBody(request)) exchange.receivedAtMs = clock.nowMs();
   readRequestBodyInto(request, response, listener.bodies, (error, body) => {
-    if (error === null) exchange.receive(body);
+    // A request of a gateway process may have waited there.
+    if (error === null) exchange.receive(body, (request as { readonly arrivedAtMs?: number }).arrivedAtMs);
     else exchange.rejectUnread(error);
   });
 }

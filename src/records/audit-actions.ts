@@ -11,6 +11,7 @@ export type ResourceKind =
   | 'environment'
   | 'evaluation'
   | 'evaluation-set'
+  | 'host'
   | 'inference-component'
   | 'key'
   | 'log-group'
@@ -39,6 +40,7 @@ const resourceKinds = {
   AssumeRole: 'role',
   Authenticate: 'access',
   ContinueUpdate: 'endpoint',
+  CordonHost: 'host',
   CreateBucket: 'bucket',
   CreateEndpoint: 'endpoint',
   CreateEndpointConfig: 'endpoint-config',
@@ -92,6 +94,7 @@ const resourceKinds = {
   DisableAlarmActions: 'alarm',
   DisablePipeline: 'pipeline',
   DisableRule: 'rule',
+  DrainHost: 'host',
   EnableAlarmActions: 'alarm',
   EnablePipeline: 'pipeline',
   EnableRule: 'rule',
@@ -138,6 +141,7 @@ const resourceKinds = {
   StopTrainingJob: 'training-job',
   StopTransformJob: 'transform',
   TagResource: 'scalable-target',
+  UncordonHost: 'host',
   UnloadEndpoint: 'endpoint',
   UntagResource: 'scalable-target',
   UpdateEndpoint: 'endpoint',

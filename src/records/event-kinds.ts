@@ -48,8 +48,15 @@ export const eventKinds = [
   'group.created',
   'group.deleted',
   'group.updated',
+  'host.cordoned',
+  'host.drained',
+  'host.draining',
+  'host.joined',
+  'host.lost',
+  'host.uncordoned',
   'model.created',
   'model.deleted',
+  'node.clock-skewed',
   'overflow.resumed',
   'overflow.suspended',
   'pipeline.execution-ended',
@@ -57,6 +64,7 @@ export const eventKinds = [
   'pipeline.run-ended',
   'pipeline.run-started',
   'pipeline.step-ended',
+  'placement.pending',
   'processing.completed',
   'processing.failed',
   'processing.in-progress',
@@ -95,6 +103,7 @@ export const eventKinds = [
   'version.updated',
   'version.withdrawn',
   'worker.crashed',
+  'worker.moved',
 ] as const;
 
 /** Kinds of events that this server records. */

@@ -42,7 +42,7 @@ export { type FileSize, sizeOfFile } from './sqlite/database-size.ts';
 export { checkDatabaseFiles } from './sqlite/quick-check.ts';
 export type { CheckpointOptions } from './sqlite/sqlite-checkpoints.ts';
 export type { S3ObjectsTable, S3PiecesTable } from './tables/aws.ts';
-export type { ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable } from './tables/cluster.ts';
+export type { ClusterHostsTable, ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable } from './tables/cluster.ts';
 export type { HourlyCostsTable } from './tables/costs.ts';
 export type { EndpointsTable } from './tables/deployment.ts';
 export type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';

@@ -6,7 +6,7 @@
 import type { Kysely, Transaction as KyselyTransaction } from 'kysely';
 import type { AsyncRequestsTable, TransformObjectsTable, TransformsTable } from './tables/async-inference.ts';
 import type { AwsDocumentsTable, S3BucketsTable, S3ObjectsTable, S3PiecesTable, S3UploadsTable } from './tables/aws.ts';
-import type { ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable, SharedKeysTable } from './tables/cluster.ts';
+import type { ClusterHostsTable, ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable, SharedKeysTable } from './tables/cluster.ts';
 import type { HourlyCostsTable } from './tables/costs.ts';
 import type { EndpointsTable, ScaledVariantsTable, ScalingStatesTable } from './tables/deployment.ts';
 import type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';
@@ -119,6 +119,7 @@ export interface Tables {
   object_blobs: ObjectBlobsTable;
   object_chunks: ObjectChunksTable;
   shared_keys: SharedKeysTable;
+  cluster_hosts: ClusterHostsTable;
   cluster_nodes: ClusterNodesTable;
   cluster_roles: ClusterRolesTable;
   cluster_slots: ClusterSlotsTable;

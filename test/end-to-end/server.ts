@@ -116,7 +116,7 @@ export class Server {
         'the server is ready',
         () => {
           assert(!server.hasEnded, `the server ended: ${server.stderr}`);
-          return /^penstock ready (\S+)\n$/.exec(server.#stdout)?.[1];
+          return /^(?:penstock stands by \S+\n)?penstock ready (\S+)\n$/.exec(server.#stdout)?.[1];
         },
         60_000,
       );

@@ -1,5 +1,6 @@
 /** Bodies of decisions and batching plans: the choice, its inputs, its alternatives, its reason and its measured effect. */
 import { z } from 'zod';
+import { placementDecisionShape } from './placement-decisions.ts';
 import { chosenScalingBody, scalingAlternativeBody, scalingEffectBody, scalingInputsBody } from './scaling-decision-bodies.ts';
 import { selectionDecisionShape } from './selection-decision-bodies.ts';
 import { trainingDecisionShape } from './training-decisions.ts';
@@ -157,17 +158,19 @@ export const scalingDecisionBody = z.strictObject({
 
 export const selectionDecisionBody = z.strictObject({ ...envelope, ...selectionDecisionShape });
 
+export const placementDecisionBody = z.strictObject({ ...envelope, ...placementDecisionShape });
 export const trainingDecisionBody = z.strictObject({ ...envelope, ...trainingDecisionShape });
 
 /**
- * Any kind: batching (how batches are formed), scaling (the number of instances), selection (the plans that answer) or training (whether a
- * trained version is approved).
+ * Any kind: batching (how batches are formed), scaling (the number of instances), selection (the plans that answer), placement (the hosts of workers)
+ * or training (whether a trained version is approved).
  */
 export const anyDecisionBody = z.discriminatedUnion('kind', [
   decisionBody,
   scalingDecisionBody,
   selectionDecisionBody,
   trainingDecisionBody,
+  placementDecisionBody,
 ]);
 
 export const planBody = z.strictObject({
@@ -202,6 +205,7 @@ export type PolicyBody = z.infer<typeof policyBody>;
 export type DecisionBody = z.infer<typeof decisionBody>;
 export type ScalingDecisionBody = z.infer<typeof scalingDecisionBody>;
 export type SelectionDecisionBody = z.infer<typeof selectionDecisionBody>;
+export type PlacementDecisionBody = z.infer<typeof placementDecisionBody>;
 export type TrainingDecisionBody = z.infer<typeof trainingDecisionBody>;
 export type AnyDecisionBody = z.infer<typeof anyDecisionBody>;
 export type DecisionStatusBody = z.infer<typeof decisionStatusBody>;

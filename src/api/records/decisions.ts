@@ -37,6 +37,7 @@ import {
   type ScalingDecisionBody,
   type SettingBody,
 } from './decision-bodies.ts';
+import { placementDecisionPartsOf } from './placement-decisions.ts';
 import {
   chosenScalingBodyOf,
   countBefore,
@@ -48,7 +49,7 @@ import { selectionDecisionPartsOf } from './selection-decisions.ts';
 import { trainingDecisionPartsOf } from './training-decisions.ts';
 
 const decisionsQuery = z.strictObject({
-  kind: z.enum(['batching', 'scaling', 'selection', 'training']).optional().describe('Default: all.'),
+  kind: z.enum(['batching', 'placement', 'scaling', 'selection', 'training']).optional().describe('Default: all.'),
   changes: z
     .enum(['true', 'false'])
     .transform((word) => word === 'true')
@@ -238,6 +239,7 @@ function plannedBodyOf(planned: PlannedFunctions): PlanBody['functions'] {
 
 /** The stored contents were written by autoscaling and are not validated again. */
 function decisionBodyOf(made: Decision): AnyDecisionBody {
+  if (made.kind === 'placement') return { ...envelopeOf(made), ...placementDecisionPartsOf(made) };
   if (made.kind === 'training') return { ...envelopeOf(made), ...trainingDecisionPartsOf(made) };
   if (made.kind === 'selection') return { ...envelopeOf(made), ...selectionDecisionPartsOf(made) };
   return made.kind === 'batching' ? batchingDecisionBodyOf(made) : scalingDecisionBodyOf(made);

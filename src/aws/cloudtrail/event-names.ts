@@ -34,6 +34,7 @@ const names = {
   environment: { service: 'sagemaker', type: null },
   evaluation: { service: 'sagemaker', type: null },
   'evaluation-set': { service: 'sagemaker', type: null },
+  host: { service: 'sagemaker', type: null },
   'inference-component': { service: 'sagemaker', type: 'AWS::SageMaker::InferenceComponent' },
   key: { service: 'iam', type: 'AWS::IAM::AccessKey' },
   'log-group': { service: 'logs', type: 'AWS::Logs::LogGroup' },

@@ -2,6 +2,7 @@
 import type {
   AnyDecisionBody,
   DecisionBody,
+  PlacementDecisionBody,
   PredictionBody,
   ScalingDecisionBody,
   SelectionDecisionBody,
@@ -23,11 +24,13 @@ export function allDecisionsText(decisions: readonly AnyDecisionBody[], several:
   const scaling = decisions.filter((decision) => decision.kind === 'scaling');
   const selection = decisions.filter((decision) => decision.kind === 'selection');
   const training = decisions.filter((decision) => decision.kind === 'training');
+  const placement = decisions.filter((decision) => decision.kind === 'placement');
   const texts = [
     decisionsText(batching, several),
     scalingText(scaling, several),
     selectionText(selection, several),
     trainingText(training, several),
+    placementText(placement, several),
   ];
   return texts.filter((text) => text !== '').join('\n');
 }
@@ -65,6 +68,20 @@ function trainingText(decisions: readonly TrainingDecisionBody[], several: boole
     { title: 'CHOSEN', cell: ({ chosen }) => chosen.action },
     { title: 'P', cell: ({ inputs }) => inputs.p_better?.toPrecision(3) ?? null, align: 'right' },
     { title: 'EFFECT', cell: ({ effect }) => effect?.outcome ?? null },
+    { title: 'WHY', cell: ({ explanation }) => explanation },
+  ]);
+}
+
+/** Decisions about the hosts of workers. */
+function placementText(decisions: readonly PlacementDecisionBody[], several: boolean): string {
+  return table(decisions, [
+    { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ENDPOINT', cell: ({ endpoint }) => (several ? endpoint : null) },
+    { title: 'TRIGGER', cell: ({ trigger }) => trigger },
+    { title: 'WORKER', cell: ({ inputs }) => inputs.worker },
+    { title: 'FROM', cell: ({ inputs }) => inputs.from },
+    { title: 'HOST', cell: ({ chosen }) => chosen.host },
+    { title: 'ZONE', cell: ({ chosen }) => chosen.zone },
     { title: 'WHY', cell: ({ explanation }) => explanation },
   ]);
 }

@@ -8,7 +8,7 @@ test('a forwarded response that is destroyed in place of an answer is closed, so
   const head = new FastHeads().read(bytes);
   assert(typeof head !== 'string');
   const events: string[] = [];
-  const to = { write: () => events.push('written'), destroy: () => events.push('destroyed') };
+  const to = { arrivedAtMs: 0, outlivesServer: false, write: () => events.push('written'), destroy: () => events.push('destroyed') };
   const fast = {
     responseTo: (request: FastResponse['req'], onEnd: () => void, socket = request.socket) =>
       new FastResponse(request, { socket, date: () => '', keepAliveSeconds: 1, onEnd }),

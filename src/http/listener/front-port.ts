@@ -8,7 +8,7 @@ export interface FrontPort {
   /** Resolves with the path where the listener listens in place of the port. */
   open(): Promise<string>;
   /** Resolves with the port once connections are accepted at it. */
-  start(host: string, port: number): Promise<number>;
+  start(): Promise<number>;
   /** A connection to the socket: calls `passOn` if a client's connection continues here. */
   receive(socket: Socket, passOn: (socket: Socket) => void): void;
   /** Resolves when all processes have ended. */
@@ -19,8 +19,12 @@ export interface FrontPort {
 /** The head of a plain request that was recognised. */
 export type PlainHead = Exclude<ReturnType<FastHeads['read']>, string>;
 
-/** Where the response to a forwarded request goes. */
+/** When a forwarded request arrived, and where its response goes. */
 export interface ForwardedResponse {
+  /** At the gateway process, by the clock of the server. */
+  readonly arrivedAtMs: number;
+  /** The connection may stay open although this server ends. */
+  readonly outlivesServer: boolean;
   /** Called once, with status line, headers and body. `stays`: the connection stays open. */
   write(bytes: Buffer, stays: boolean): void;
   /** Called in place of `write`: the connection ends. */
@@ -61,7 +65,7 @@ export function forwardedExchange(
   connection: object,
   to: ForwardedResponse,
 ): { readonly request: FastRequest; readonly response: FastResponse } {
-  const request = new FastRequest(head, bytes, connection as Socket);
+  const request = new FastRequest(head, bytes, connection as Socket, to.arrivedAtMs);
   const socket = new ForwardedSocket(to, () => response.shouldKeepAlive);
   const response: FastResponse = fast.responseTo(request, () => undefined, socket as unknown as Socket);
   // As the connection of a client does: limits of keys count a request until its response is closed.

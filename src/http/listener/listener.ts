@@ -69,8 +69,8 @@ export class Listener {
   readonly #app: HttpScope;
   #server!: Server;
   #fast!: FastConnections;
-  /** Responses to requests that gateway processes have received. */
-  readonly #forwarded = new Set<FastResponse>();
+  /** Responses to requests that gateway processes have received, and whether their connections may stay open when this listener closes. */
+  readonly #forwarded = new Map<FastResponse, boolean>();
   /** Connections of requests with an extended timeout. */
   readonly #extended = new WeakSet<Socket>();
   readonly #answers: StalledResponses;
@@ -197,14 +197,12 @@ export class Listener {
       } else {
         this.#server.listen({ path: await fronts.open(), backlog: 1024 });
         await once(this.#server, 'listening');
-        boundPort = await fronts.start(host, port);
+        boundPort = await fronts.start();
       }
     } catch (cause) {
       await fronts?.close();
       if (this.#server.listening) this.#server.close(); // the socket of the gateway processes
-      const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      const what = inUse ? 'another program is using it; choose another --port (0: any free port)' : messageOf(cause);
-      throw new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
+      throw cannotListen({ host, port }, cause);
     }
     this.#answers.start();
     this.#fast.start();
@@ -222,7 +220,7 @@ export class Listener {
     const { sockets } = this.#answers;
     for (const socket of sockets) closeAfterResponse(socket);
     this.#fast.closeAfterResponses();
-    for (const response of this.#forwarded) if (!response.headersSent) response.shouldKeepAlive = false;
+    for (const [response, stays] of this.#forwarded) if (!response.headersSent && !stays) response.shouldKeepAlive = false;
     if (fronts !== null) return this.#drainFronts(fronts, { timeoutMs, graceMs });
     await this.#answers.settled({ quietMs: Math.min(quietMs, graceMs), timeoutMs: graceMs });
     const restMs = Math.max(0, timeoutMs - graceMs) / 2;
@@ -252,16 +250,22 @@ export class Listener {
     for (const cancel of cancels) cancel();
   }
 
+  /** Serves the rest of a client's connection, which another process has accepted. It is paused. */
+  take(socket: Socket): void {
+    this.#answers.watch(socket);
+    this.#fast.leave(socket);
+  }
+
   /**
    * Serves a request that a gateway process has received. `caller`: null if it was not authenticated. `leave` reports that its client has
    * disconnected.
    */
   serveForwarded(...[head, bytes, connection, to]: ForwardedArguments): { readonly caller: Caller | null; readonly leave: () => void } {
     const { request, response } = forwardedExchange(this.#fast, head, bytes, connection, to);
-    this.#forwarded.add(response);
+    this.#forwarded.set(response, to.outlivesServer);
     response.on('close', () => this.#forwarded.delete(response));
     this.#caller = null;
-    if (this.#isFast(request)) this.#serveFast(request, response);
+    if (this.#isFast(request)) this.#serveFast(request, response, to.outlivesServer);
     else response.destroy();
     return { caller: this.#caller, leave: () => response.close() };
   }
@@ -337,12 +341,7 @@ export class Listener {
     if (fronts === null) server.on(isTls ? 'secureConnection' : 'connection', onConnection);
     else {
       server.removeAllListeners('connection');
-      server.on('connection', (socket: Socket) =>
-        fronts.receive(socket, () => {
-          onConnection(socket);
-          this.#fast.leave(socket);
-        }),
-      );
+      server.on('connection', (socket: Socket) => fronts.receive(socket, () => this.take(socket)));
     }
     server.maxConnections = limits.connectionsMax;
     // With `Expect: 100-continue`, a body above the limit is rejected before it is sent.
@@ -393,13 +392,13 @@ export class Listener {
   }
 
   /** The same for a request on the fast path, which is complete and has one Host. */
-  #serveFast(fast: FastRequest, fastResponse: FastResponse): void {
+  #serveFast(fast: FastRequest, fastResponse: FastResponse, outlives = false): void {
     const request = asNodeRequest(fast);
     const response = asNodeResponse(fastResponse);
     this.#dispatched = request;
     this.#response = response;
     this.activity.enter(request);
-    if (this.#isClosing) response.shouldKeepAlive = false;
+    if (this.#isClosing && !outlives) response.shouldKeepAlive = false;
     const mount = this.#mounts.find(({ prefix }) => isBelow(fast.url, prefix));
     assert(mount !== undefined, 'only requests of a mount are accepted');
     this.#enter(mount.handle, request, response, fast.url);
@@ -431,6 +430,13 @@ export class Listener {
     const body = errorBody(new PlatformError('internal', `internal error: see the server log for request ${requestId}`), requestId);
     respond(request, response, 500, ['content-type', 'application/json', 'x-request-id', requestId], body);
   }
+}
+
+/** The error of a server whose port cannot be bound. */
+export function cannotListen({ host, port }: Pick<ListenerOptions, 'host' | 'port'>, cause: unknown): PlatformError {
+  const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+  const what = inUse ? 'another program is using it; choose another --port (0: any free port)' : messageOf(cause);
+  return new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
 }
 
 /** It has the members that handlers of direct paths use. */

@@ -50,3 +50,17 @@ export async function createSharedKeys(db: AnyDatabase, dialect: Dialect): Promi
     .addColumn('changed_at', 'bigint', (column) => column.notNull())
     .execute();
 }
+
+/** Hosts and what the operator wants of them. What they report is in memory. */
+export async function createClusterHosts(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  await db.schema
+    .createTable('cluster_hosts')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('zone', 'text', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('since', 'bigint', (column) => column.notNull())
+    .addColumn('joined_at', 'bigint', (column) => column.notNull())
+    .addColumn('facts', 'text', (column) => column.notNull())
+    .execute();
+}

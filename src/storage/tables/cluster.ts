@@ -42,6 +42,20 @@ export interface ClusterSlotsTable {
   since: number;
 }
 
+/** A host, and what the operator wants of it. */
+export interface ClusterHostsTable {
+  name: string;
+  zone: string;
+  /** `ready`, `cordoned` or `draining`. */
+  state: string;
+  /** When the state changed last, epoch milliseconds. */
+  since: number;
+  /** When it was linked for the first time, epoch milliseconds. */
+  joined_at: number;
+  /** JSON: its capacity when it was linked last. */
+  facts: string;
+}
+
 /** One row: all keys of the servers that share the database. */
 export interface SharedKeysTable {
   /** Always 1. */

@@ -66,7 +66,7 @@ export interface DecisionsTable {
   seq: Generated<number>;
   id: string;
   at: number;
-  kind: 'batching' | 'scaling' | 'selection' | 'training';
+  kind: 'batching' | 'placement' | 'scaling' | 'selection' | 'training';
   endpoint_key: string;
   endpoint: string;
   variant: string;

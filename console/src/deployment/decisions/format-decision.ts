@@ -3,6 +3,7 @@
 import type {
   AnyDecisionBody,
   DecisionBody,
+  PlacementDecisionBody,
   ScalingDecisionBody,
   SelectionDecisionBody,
   TrainingDecisionBody,
@@ -29,6 +30,7 @@ export interface DecisionText {
 }
 
 export function formatDecision(decision: AnyDecisionBody): DecisionText {
+  if (decision.kind === 'placement') return formatPlacementDecision(decision);
   if (decision.kind === 'training') return formatTrainingDecision(decision);
   if (decision.kind === 'selection') return formatSelectionDecision(decision);
   return decision.kind === 'batching' ? formatBatchingDecision(decision) : formatScalingDecision(decision);
@@ -48,6 +50,20 @@ function formatSelectionDecision(decision: SelectionDecisionBody): DecisionText 
       note: rejected ?? 'on the ladder',
     })),
     effect: effect === null ? (unknown === null ? [] : [['unknown', unknown]]) : selectionEffect(effect, chosen.predicted),
+  };
+}
+
+function formatPlacementDecision({ chosen, inputs, alternatives, explanation }: PlacementDecisionBody): DecisionText {
+  const { worker, from } = inputs;
+  return {
+    title: from === null ? `${worker} on ${chosen.host}` : `${worker} moved from ${from} to ${chosen.host}`,
+    why: explanation,
+    heads: [],
+    alternatives: [
+      { key: chosen.host, name: chosen.host, isChosen: true, cells: [], note: chosen.zone === null ? '' : `zone ${chosen.zone}` },
+      ...alternatives.map(({ host, text }) => ({ key: host, name: host, isChosen: false, cells: [], note: text })),
+    ],
+    effect: [],
   };
 }
 

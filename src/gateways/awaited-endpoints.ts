@@ -1,0 +1,64 @@
+/**
+ * Requests for endpoints that come back into service after a change of the home: they wait for it, in place of being rejected. Their number
+ * and time are bounded by the gateway processes.
+ */
+import type { Clock } from '../clock.ts';
+import { nameKey } from '../names.ts';
+
+/** Which endpoints are not in service yet. */
+export interface Awaiting {
+  isAwaited(endpoint: string): boolean;
+  onChange(listener: () => void): void;
+}
+
+interface Waiting {
+  readonly endpoint: string;
+  readonly serve: () => void;
+}
+
+const path = /^\/v[12]\/models\/([^/:?]+)/;
+
+/** A request that waits longer gets the answer of an endpoint that is not in service. */
+const waitMsMax = 60_000;
+
+export class AwaitedEndpoints {
+  readonly #awaiting: Awaiting;
+  readonly #clock: Clock;
+  readonly #waiting = new Set<Waiting>();
+
+  constructor(awaiting: Awaiting, clock: Clock) {
+    this.#awaiting = awaiting;
+    this.#clock = clock;
+    awaiting.onChange(() => this.#goOn());
+  }
+
+  /** Serves the request now, or once its endpoint is in service. The returned function reports that its client has disconnected. */
+  serve(url: string, serve: () => () => void): () => void {
+    const endpoint = nameKey(path.exec(url)?.[1] ?? '');
+    if (!this.#awaiting.isAwaited(endpoint)) return serve();
+    let leave = (): void => void this.#waiting.delete(waiting);
+    const cancel = this.#clock.after(waitMsMax, () => waiting.serve());
+    const waiting: Waiting = {
+      endpoint,
+      serve: () => {
+        cancel();
+        this.#waiting.delete(waiting);
+        leave = serve();
+      },
+    };
+    this.#waiting.add(waiting);
+    return () => {
+      cancel();
+      leave();
+    };
+  }
+
+  /** The links have ended: no request needs an answer. */
+  close(): void {
+    this.#waiting.clear();
+  }
+
+  #goOn(): void {
+    for (const waiting of this.#waiting) if (!this.#awaiting.isAwaited(waiting.endpoint)) waiting.serve();
+  }
+}

@@ -1,0 +1,21 @@
+/** Connections of a gateway process to the home if that is another node. */
+import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import { HomeDialer } from '../links/index.ts';
+import { SystemRandom } from '../random.ts';
+import type { HomeDial, OtherHome } from './home-target.ts';
+
+export class OtherHomes {
+  readonly #dialer: HomeDialer;
+
+  constructor(clock: Clock) {
+    this.#dialer = new HomeDialer({ clock, random: new SystemRandom() });
+  }
+
+  /** Resolves with a paused connection. Rejects when aborted. */
+  dial({ address, identity }: OtherHome, { kind, ...fields }: HomeDial, signal: AbortSignal): Promise<Socket> {
+    this.#dialer.setAddresses([address]);
+    this.#dialer.setIdentity(identity);
+    return this.#dialer.dial(kind, fields, signal);
+  }
+}

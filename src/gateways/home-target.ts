@@ -1,0 +1,113 @@
+/**
+ * Where the home of a gateway process is, and connections to it. The home is the server that started the process, or another node of the
+ * cluster, or not known at the moment.
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import { introductionBytes, type LinkIdentity } from '../links/index.ts';
+import type { PeerFacts } from './introduction.ts';
+
+/** The server that started this process. */
+export interface OwnHome {
+  readonly socketPath: string;
+  readonly token: string;
+}
+
+/** Another node. */
+export interface OtherHome {
+  /** `HOST:PORT` of its links. */
+  readonly address: string;
+  /** By which this process shows that it belongs to the cluster. */
+  readonly identity: LinkIdentity;
+}
+
+/** `term`: another value means another home, even at the same place. */
+export type HomeTarget =
+  | { readonly term: number; readonly own: OwnHome; readonly other?: undefined }
+  | { readonly term: number; readonly own?: undefined; readonly other: OtherHome }
+  /** Not known at the moment. */
+  | { readonly term: number; readonly own?: undefined; readonly other?: undefined };
+
+/** What a connection to the home is for: the link of this process, or the rest of a client's connection. */
+export type HomeDial =
+  | { readonly kind: 'front' }
+  | { readonly kind: 'connection'; readonly connection: PeerFacts; readonly encrypted: boolean };
+
+/** A connection to another node, introduced and paused. Rejects when aborted. */
+export type DialOther = (home: OtherHome, dial: HomeDial, signal: AbortSignal) => Promise<Socket>;
+
+/** The clock, how to reach other nodes, and whether to wait for a home that does not answer. */
+export interface HomeTargetsDeps {
+  readonly clock: Clock;
+  readonly dialOther: DialOther;
+  /** If false, a connection is attempted once: without its server, this process is of no use. */
+  readonly waits: boolean;
+}
+
+/** The server accepts one connection in a turn of its event loop; thousands may be dialled at once. */
+const retryMs = 10;
+/** Until a home that does not answer is dialled again. */
+const absentMs = 25;
+
+/** Follows the home. */
+export class HomeTargets {
+  readonly #deps: HomeTargetsDeps;
+  #target: HomeTarget;
+  #changed = new AbortController();
+
+  constructor(target: HomeTarget, deps: HomeTargetsDeps) {
+    this.#target = target;
+    this.#deps = deps;
+  }
+
+  get target(): HomeTarget {
+    return this.#target;
+  }
+
+  /** Connections that are being dialled to the home before are dialled to this one. */
+  set(target: HomeTarget): void {
+    this.#target = target;
+    this.#changed.abort();
+    this.#changed = new AbortController();
+  }
+
+  /** Resolves with a paused connection to the home. Rejects when aborted, or if the server of this process is gone. */
+  async dial(dial: HomeDial, signal: AbortSignal): Promise<Socket> {
+    for (;;) {
+      signal.throwIfAborted();
+      const { target } = this;
+      const changed = this.#changed.signal;
+      try {
+        if (target.own !== undefined) return await dialOwn(target.own, dial);
+        const either = AbortSignal.any([signal, changed]);
+        if (target.other !== undefined) return await this.#deps.dialOther(target.other, dial, either);
+        await aborted(either);
+      } catch (error) {
+        const isBusy = (error as NodeJS.ErrnoException).code === 'EAGAIN';
+        if (!this.#deps.waits && !isBusy) throw error;
+        if (!changed.aborted) await this.#pause(isBusy ? retryMs : absentMs);
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#deps.clock.after(ms, resolve));
+  }
+}
+
+async function dialOwn({ socketPath: path, token }: OwnHome, dial: HomeDial): Promise<Socket> {
+  const socket = connect({ path, allowHalfOpen: dial.kind === 'connection' });
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  socket.write(introductionBytes({ token, connection: dial.kind === 'front' ? null : dial.connection }));
+  return socket.pause();
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}

@@ -1,0 +1,82 @@
+/** Hosts as their links show them now: what the home knows of each, from its agent. */
+import { nameKey } from '../names.ts';
+import type { WorkerSpec, WorkerState } from '../providers/index.ts';
+import type { HostFacts, PlacedWorker, WantedHostState, WorkerSize } from './host.ts';
+
+/**
+ * `linked`: its agent responds. `away`: it does not, and its workers may still run. `lost`: it has been away for too long, so its workers
+ * are placed again.
+ */
+export type HostLinkState = 'linked' | 'away' | 'lost';
+
+/** A host by its link. What the operator wants of it is in `HostStates`. */
+export interface ObservedHost extends Omit<HostFacts, 'state'> {
+  readonly link: HostLinkState;
+  /** Since the last byte of its agent. */
+  readonly silentMs: number;
+  /** Round trip of the last beat; null before the first. */
+  readonly lagMs: number | null;
+  /** Where its agent connects from; null if it is not known. */
+  readonly address: string | null;
+  readonly workers: readonly HostWorker[];
+}
+
+/** A worker that is placed, for placement and for its display. */
+export interface PlacedSpec extends Omit<PlacedWorker, 'host'> {
+  readonly endpoint: string;
+  /** The name of the variant within its endpoint. */
+  readonly variantName: string;
+  /** `digits/3` */
+  readonly model: string;
+  readonly instanceType: string;
+}
+
+/** A worker on a host. */
+export interface HostWorker extends PlacedSpec {
+  readonly host: string;
+  readonly state: WorkerState;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
+}
+
+/** A worker that no host has room for. */
+export interface UnplacedWorker extends WorkerSize {
+  readonly worker: string;
+  readonly endpoint: string;
+  readonly reason: string;
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
+}
+
+/** All hosts that were linked to this home. */
+export interface HostsView {
+  list(): readonly ObservedHost[];
+  unplaced(): readonly UnplacedWorker[];
+  /** Called when a host or one of its workers changed. Returns a function that unsubscribes. */
+  onChange(listener: () => void): () => void;
+}
+
+/** What a worker of this specification occupies. `accelerated`: instance types with devices. */
+export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>): PlacedSpec {
+  const { id, endpoint, variant, generation, kind, artifact, threads, vcpuMax, memoryMiB, instanceType, modelName } = spec;
+  return {
+    id,
+    endpoint,
+    variantName: variant,
+    variant: `${nameKey(endpoint)}/${nameKey(variant)}/${generation}`,
+    model: spec.displayName ?? modelName,
+    instanceType,
+    kind,
+    artifact: artifact.sha256,
+    instances: null,
+    cpuMilli: Math.round(1000 * (vcpuMax ?? threads)),
+    memoryMiB,
+    accelerator: accelerated.has(instanceType) ? instanceType : null,
+  };
+}
+
+/** What placement goes by: the state of the link decides over what the operator wants. */
+export function hostFactsOf({ link, ...host }: ObservedHost, wanted: WantedHostState): HostFacts {
+  const state = link === 'lost' ? 'lost' : link === 'away' && wanted !== 'draining' ? 'away' : wanted;
+  return { ...host, state };
+}
