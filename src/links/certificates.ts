@@ -17,6 +17,8 @@ export interface CertifiedKey {
   readonly key: string;
 }
 
+/** The library's type is that of Node.js, or that of browsers where the console's types are checked. */
+type LibraryKeyPair = Awaited<Parameters<X509Library['Pkcs10CertificateRequestGenerator']['create']>[0]['keys']>;
 type X509Library = typeof import('@peculiar/x509');
 type CertificateExtensions = NonNullable<Parameters<typeof X509CertificateGenerator.createSelfSigned>[0]['extensions']>;
 
@@ -127,10 +129,10 @@ function validity(wallMs: number, validMs: number): { readonly notBefore: Date; 
   return { notBefore: new Date(wallMs - clockToleranceMs), notAfter: new Date(wallMs + validMs) };
 }
 
-async function keyPairOf(pem: string): Promise<webcrypto.CryptoKeyPair> {
+async function keyPairOf(pem: string): Promise<LibraryKeyPair> {
   const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   const { subtle } = webcrypto;
   const privateKey = await subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
   const spki = createPublicKey(pem).export({ type: 'spki', format: 'der' });
-  return { privateKey, publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']) };
+  return { privateKey, publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']) } as LibraryKeyPair;
 }
