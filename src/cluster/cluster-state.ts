@@ -20,6 +20,8 @@ export interface ClusterNode extends NodeProcess {
   readonly expiresAtMs: number;
   readonly joinedAtMs: number;
   readonly version: string;
+  /** By how much its clock is ahead of the database's, negative if behind. */
+  readonly clockOffsetMs: number;
 }
 
 /** A slot and its owner. */
@@ -85,6 +87,7 @@ export async function readClusterState(db: Database): Promise<ClusterState> {
       expiresAtMs: Number(row.expires_at),
       joinedAtMs: Number(row.joined_at),
       version: row.version,
+      clockOffsetMs: Number(row.clock_offset),
     })),
     controller: { holder: processOf(role), epoch: Number(role.epoch) },
     slots: slots.map((row) => ({

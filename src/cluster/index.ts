@@ -3,3 +3,4 @@ export { isSameProcess, readClusterState } from './cluster-state.ts';
 export { asController, asOwner, type ControllerTerm, Deposed, type SlotOwnership } from './fences.ts';
 export { defaultMemberLimits, Member, type MemberLimits, type MemberOptions, type SlotHandlers } from './member.ts';
 export { slotCount, slotOf } from './slot-of.ts';
+export { clockNotes, clockOffsetMsMax, describeNodes, type NodeStatus } from './describe-nodes.ts';

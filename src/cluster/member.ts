@@ -156,7 +156,7 @@ export class Member {
     const { db, clock, node } = this.#options;
     const { ttlMs } = this.#limits;
     const sentMs = clock.nowMs();
-    const renewed = await renewLease(db, this.#self, ttlMs);
+    const renewed = await renewLease(db, this.#self, ttlMs, this.#clockOffsetMs);
     if (renewed === null) {
       this.#loseAll();
       this.#self = await joinCluster(db, node, ttlMs);

@@ -64,11 +64,11 @@ export interface RenewedLease {
   readonly nowMs: number;
 }
 
-/** Null if this process was declared dead. */
-export async function renewLease(db: Database, node: NodeProcess, ttlMs: number): Promise<RenewedLease | null> {
+/** Null if this process was declared dead. `clockOffsetMs`: by how much its clock was ahead of the database's at the last renewal. */
+export async function renewLease(db: Database, node: NodeProcess, ttlMs: number, clockOffsetMs = 0): Promise<RenewedLease | null> {
   const row = await db
     .updateTable('cluster_nodes')
-    .set({ expires_at: databaseTime(ttlMs) })
+    .set({ expires_at: databaseTime(ttlMs), clock_offset: Math.round(clockOffsetMs) })
     .where('name', '=', node.name)
     .where('incarnation', '=', node.incarnation)
     .where('state', '=', 'live')

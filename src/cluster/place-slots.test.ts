@@ -14,6 +14,7 @@ const node = (name: string, changes: Partial<ClusterNode> = {}): ClusterNode => 
   expiresAtMs: 0,
   joinedAtMs: 0,
   version: '0',
+  clockOffsetMs: 0,
   ...changes,
 });
 

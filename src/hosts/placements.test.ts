@@ -91,7 +91,7 @@ describe('placement by a home', () => {
     const size = { cpuMilli: 2000, memoryMiB: 4096, accelerator: null };
     assert.deepEqual(made?.inputs, { worker: 'd0', ...size, from: null, hosts: { ready: 4 } });
     assert.deepEqual(
-      (made?.alternatives as PlacementAlternative[]).map(({ host }) => host),
+      ((made?.alternatives ?? []) as PlacementAlternative[]).map(({ host }) => host),
       ['h2', 'h3'],
     );
   });
@@ -119,7 +119,7 @@ describe('placement by a home', () => {
     assert.deepEqual(await events(), [...joined, 'decision.made digits', 'worker.moved digits', 'host.drained h1']);
     const [made] = await home.decisions.list({ kind: 'placement', limit: 10 });
     assert.equal(made?.explanation, 'd0 moves from h1 to h2, because h1 drains: instances are spread');
-    assert.deepEqual((made?.alternatives as PlacementAlternative[])[0], { host: 'h1', text: 'it drains' });
+    assert.deepEqual(((made?.alternatives ?? []) as PlacementAlternative[])[0], { host: 'h1', text: 'it drains' });
   });
 
   test('a move that was given up ends without an event', async () => {

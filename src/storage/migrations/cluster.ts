@@ -39,6 +39,15 @@ export async function createCluster(db: AnyDatabase, dialect: Dialect): Promise<
   await sql`insert into cluster_slots (slot, epoch, since) select slot, 0, 0 from generate_series(0, 255) as slot`.execute(db);
 }
 
+/** How far the clock of each node is ahead of the database's. */
+export async function addNodeClocks(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  await db.schema
+    .alterTable('cluster_nodes')
+    .addColumn('clock_offset', 'bigint', (column) => column.notNull().defaultTo(0))
+    .execute();
+}
+
 /** Encrypted keys. SQLite is beside `keys.json`. */
 export async function createSharedKeys(db: AnyDatabase, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;

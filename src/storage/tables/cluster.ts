@@ -1,5 +1,7 @@
 /** Rows of the servers that share a PostgreSQL database, see `cluster/` and `access/`. SQLite has none of these tables. */
 
+import type { Generated } from 'kysely';
+
 /** A node by its name, and the lease of its present process. */
 export interface ClusterNodesTable {
   name: string;
@@ -14,6 +16,8 @@ export interface ClusterNodesTable {
   joined_at: number;
   /** The version of the program. */
   version: string;
+  /** By how many milliseconds its clock is ahead of the database's. */
+  clock_offset: Generated<number>;
   /** 1 while the node hands over its slots in order to leave. */
   draining: number;
 }
