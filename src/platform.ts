@@ -37,6 +37,7 @@ import {
   type StandByOptions,
 } from './foundation/index.ts';
 import { Fronts, NodeFronts } from './gateways/index.ts';
+import { noHosts, openCluster } from './hosts/index.ts';
 import {
   type Certificate,
   drainServers,
@@ -159,7 +160,7 @@ interface Base extends Foundation {
 
 /** All modules below the servers, started in this order. */
 async function openModules(config: Config, product: Product, base: Base, closers: Closers) {
-  const { directory, logs, startedAtMs, provider, listener } = base;
+  const { directory, logs, startedAtMs, listener } = base;
   const log = logs.platform;
   const hasBucket = async (bucket: string) => (await s3.bucket(bucket)) !== null;
   const core = { ...base, ...buildCore(config, product, { ...base, hasBucket }) };
@@ -175,6 +176,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const s3 = await openBuckets(core);
   const histories = openHistories(core, closers);
   for (const part of [core.refusals, registry, core.profiles]) closers.add(part);
+  const cluster = await openCluster({ isNode: base.node !== null, hosts: noHosts }, { ...core, log }, closers);
   await deployments.open();
   closers.add(deployments);
   let backlogOf: ScaledVariantDeps['backlogOf'] = () => null; // until asynchronous inference is open
@@ -191,19 +193,21 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const selections = await openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
   const sagemaker = openSageMaker(config, { ...core, ...controllers, ...selections, transforms, training, tuning, s3 });
   const webhooks = webhookPolicy(config);
-  const alertSettings = {
-    log,
-    webhookSecret: config.webhookSecret,
-    awsLocation: { account: config.awsAccount, region: config.awsRegion },
-    addressOf: (topic: string) => topicUrl(config.asyncTopics, topic),
-    workers: () => provider.list(),
-    shortOfMemory: () => (overload.pressure === 'normal' ? null : overload.reason),
-  };
   let pipelines: Pipelines | null = null; // opened after rules, whose events they match
   const runPipeline: AlertDeps['runPipeline'] = async (name, parameters, rule, delivery) => {
     if (!(await sagemaker.startPipeline(name, parameters, rule, delivery))) await pipelines?.runByEvent(name, parameters, rule);
   };
-  const alertDeps = { ...core, ...async, ...capture, ...selections, ...alertSettings, autoScaling, sagemaker, webhooks, runPipeline };
+  const alertDeps = {
+    ...core,
+    ...async,
+    ...capture,
+    ...selections,
+    ...alertSettings(config, base, overload),
+    autoScaling,
+    sagemaker,
+    webhooks,
+    runPipeline,
+  };
   const alerts = await openAlerts(alertDeps, closers);
   const ofPipelines = { ...core, host: config.host, evaluations, training, s3, webhooks, envelopesOf: eventEnvelopes(alertDeps) };
   pipelines = await openPipelines(ofPipelines, closers);
@@ -216,7 +220,30 @@ async function openModules(config: Config, product: Product, base: Base, closers
   });
   const batch = { transforms, evaluations, ...selections, training, tuning, pipelines };
   const aws = { s3, autoScaling, sagemaker, webhooks };
-  return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...aws, startGuards, health };
+  return {
+    ...core,
+    cluster: cluster?.view ?? null,
+    ...histories,
+    ...controllers,
+    ...capture,
+    ...async,
+    ...batch,
+    ...alerts,
+    ...aws,
+    startGuards,
+    health,
+  };
+}
+
+function alertSettings(config: Config, { logs, provider }: Base, overload: { readonly pressure: string; readonly reason: string | null }) {
+  return {
+    log: logs.platform,
+    webhookSecret: config.webhookSecret,
+    awsLocation: { account: config.awsAccount, region: config.awsRegion },
+    addressOf: (topic: string) => topicUrl(config.asyncTopics, topic),
+    workers: () => provider.list(),
+    shortOfMemory: () => (overload.pressure === 'normal' ? null : overload.reason),
+  };
 }
 
 /** Mounts all protocols at their paths. gRPC has its own port, opened later. */
@@ -251,7 +278,7 @@ function mountServers(config: Config, product: Product, modules: Awaited<ReturnT
       isDraining: () => readiness.isEnding,
       isolation: () => provider.isolation,
       forkServers: () => provider.forkServers(),
-      notes: health.notes,
+      notes: () => [...health.notes(), ...(modules.cluster?.notes ?? [])],
     },
   });
   const aws = openAws(config, { ...modules, targets });

@@ -152,6 +152,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
   });
   const api = new NativeApi({
     db,
+    cluster: null,
     environments,
     availability: database.availability,
     threads,

@@ -40,6 +40,7 @@ import { type ApiRoute, mount, type RejectedRoute } from './routing/route.ts';
 import { auditActionOf } from './routing/route-actions.ts';
 import type { ApiServices } from './routing/services.ts';
 import { Streams } from './routing/streams.ts';
+import { clusterRoutes } from './server/cluster.ts';
 import { serverRoutes } from './server/server.ts';
 import { sessionRoutes } from './server/session.ts';
 import type { SimulationFacts } from './simulations/simulation-spec.ts';
@@ -80,6 +81,7 @@ const tags = [
   { name: 'logs', description: 'Logs of the server, of requests and of workers.' },
   { name: 'requests', description: 'Timings and explanation of a single request.' },
   { name: 'audit', description: 'The audit log.' },
+  { name: 'cluster', description: 'Nodes and hosts of a cluster.' },
   { name: 'keys', description: 'Access keys and their roles.' },
   { name: 'prices', description: 'The price table.' },
   { name: 'costs', description: 'Usage and cost.' },
@@ -90,6 +92,7 @@ const nouns = [
   historyRoutes,
   sessionRoutes,
   serverRoutes,
+  clusterRoutes,
   auditRoutes,
   catalogueRoutes,
   environmentRoutes,

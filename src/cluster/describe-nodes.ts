@@ -30,6 +30,8 @@ export function clockNotes(nodes: readonly NodeStatus[]): string[] {
   return nodes.flatMap(({ name, state, clockOffsetMs }) => {
     if (state === 'dead' || Math.abs(clockOffsetMs) <= clockOffsetMsMax) return [];
     const direction = clockOffsetMs > 0 ? 'ahead of' : 'behind';
-    return [`the clock of node ${name} is ${(Math.abs(clockOffsetMs) / 1000).toFixed(1)} s ${direction} that of the database: set it, for example with NTP`];
+    return [
+      `the clock of node ${name} is ${(Math.abs(clockOffsetMs) / 1000).toFixed(1)} s ${direction} that of the database: set it, for example with NTP`,
+    ];
   });
 }

@@ -1,9 +1,19 @@
 export { chooseFrom, chooseHost, type HostChoice } from './choose-host.ts';
+export { type ClusterStatus, ClusterView, type HostStatus } from './cluster-view.ts';
 export type { HostFacts, HostState, PlacedWorker, PlacementRequest, WantedHostState, WorkerSize } from './host.ts';
 export { HostPool } from './host-pool.ts';
 export { HostStates, type KnownHost } from './host-states.ts';
-export type { HostLinkState, HostsView, HostWorker, ObservedHost, PlacedSpec, UnplacedWorker } from './hosts-view.ts';
+export {
+  type HostLinkState,
+  type HostsView,
+  type HostWorker,
+  noHosts,
+  type ObservedHost,
+  type PlacedSpec,
+  type UnplacedWorker,
+} from './hosts-view.ts';
 export { type HostsWanted, hostsWanted } from './hosts-wanted.ts';
+export { type Cluster, openCluster } from './open-cluster.ts';
 export type { ChosenHost, NewPlacement, PlacementAlternative, PlacementInputs } from './placement-decisions.ts';
 export { type MoveUnderWay, Placements } from './placements.ts';
 export { type MoveCause, planMoves } from './plan-moves.ts';

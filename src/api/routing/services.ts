@@ -18,6 +18,7 @@ import type {
   SelectionReview,
   SelectionWatch,
 } from '../../evaluation/index.ts';
+import type { ClusterView } from '../../hosts/index.ts';
 import type { BodyLimits } from '../../http/index.ts';
 import type { Log, LogGroups, RequestTraces } from '../../logs/index.ts';
 import type { ArrivalHistory, MachineLoad, MetricStore } from '../../metrics/index.ts';
@@ -74,6 +75,8 @@ export interface GraphPipeline {
 }
 
 export interface ApiServices {
+  /** Null if the server has no nodes and hosts. */
+  readonly cluster: ClusterView | null;
   /** For audit records outside of a transaction. */
   readonly db: Database;
   readonly availability: Pick<Availability, 'problem' | 'takenOver'>;

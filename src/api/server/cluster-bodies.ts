@@ -1,0 +1,151 @@
+/** Bodies of the cluster: nodes, hosts, placements. */
+import { z } from 'zod';
+import type { NodeStatus } from '../../cluster/index.ts';
+import type { ChosenHost, HostStatus, HostWorker, MoveUnderWay, PlacementInputs, UnplacedWorker } from '../../hosts/index.ts';
+import type { Decision } from '../../records/index.ts';
+import { isoTime } from '../routing/parameters.ts';
+
+const time = z.iso.datetime();
+
+const nodeBody = z.strictObject({
+  name: z.string(),
+  state: z.enum(['serves', 'stands by', 'does not respond', 'dead']),
+  version: z.string(),
+  joined_at: time,
+  lease_ms: z.number().describe('What remains of its lease; negative if it ran out.'),
+  clock_offset_ms: z.number().describe("By how much its clock is ahead of the database's, negative if behind."),
+});
+
+const waitingBody = z.strictObject({ worker: z.string(), endpoint: z.string(), reason: z.string(), since: time });
+
+const hostBody = z.strictObject({
+  name: z.string(),
+  zone: z.string(),
+  state: z
+    .enum(['ready', 'cordoned', 'draining', 'away', 'lost'])
+    .describe('`away`: its link is broken for a moment. `lost`: it is broken for so long that its workers are placed again.'),
+  since: time.nullable().describe('When the operator changed its state last.'),
+  vcpu: z.number(),
+  vcpu_used: z.number().describe('Reserved by its workers.'),
+  memory_mib: z.number(),
+  memory_used_mib: z.number().describe('Reserved by its workers.'),
+  on_notice: z.boolean().describe('It will be taken away soon.'),
+  link: z.enum(['linked', 'away', 'lost']),
+  silent_ms: z.number().nullable().describe('Since the last byte of its agent; null if it has not been linked to this home.'),
+  lag_ms: z.number().nullable().describe('Round trip of the last beat.'),
+  address: z.string().nullable(),
+  workers: z.number(),
+});
+
+const hostWorkerBody = z.strictObject({
+  id: z.string(),
+  endpoint: z.string(),
+  variant: z.string(),
+  model: z.string(),
+  kind: z.enum(['instance', 'function']),
+  instance_type: z.string(),
+  state: z.enum(['starting', 'ready', 'failed']),
+  vcpu: z.number(),
+  memory_mib: z.number(),
+  started_at: time,
+});
+
+export const hostDetailBody = hostBody.extend({
+  workers: z.array(hostWorkerBody),
+  blocked: z.array(waitingBody).describe('While it drains: workers that no other host has room for.'),
+});
+
+const moveBody = z.strictObject({
+  worker: z.string(),
+  endpoint: z.string(),
+  cause: z.enum(['host-lost', 'host-draining', 'host-on-notice', 'spread']),
+  from: z.string().nullable(),
+  to: z.string(),
+  since: time,
+});
+
+const recentPlacementBody = z.strictObject({
+  id: z.string().describe('Of the decision.'),
+  at: time,
+  endpoint: z.string(),
+  trigger: z.string(),
+  worker: z.string(),
+  from: z.string().nullable(),
+  to: z.string(),
+  explanation: z.string(),
+});
+
+export const clusterBody = z.strictObject({
+  nodes: z.array(nodeBody),
+  hosts: z.array(hostBody),
+  moving: z.array(moveBody).describe('Workers that start on another host now.'),
+  pending: z.array(waitingBody).describe('Workers that no host has room for.'),
+  recent: z.array(recentPlacementBody).describe('Where instances started and moved last, newest first.'),
+  wanted: z
+    .strictObject({ hosts: z.number(), packed: z.number(), spare: z.number(), too_large: z.number(), reason: z.string() })
+    .nullable()
+    .describe('How many hosts of the common size the workers need; null while no host is linked.'),
+  notes: z.array(z.string()),
+});
+
+export type ClusterBody = z.infer<typeof clusterBody>;
+export type NodeBody = z.infer<typeof nodeBody>;
+export type HostBody = z.infer<typeof hostBody>;
+export type HostDetailBody = z.infer<typeof hostDetailBody>;
+type WaitingBody = z.infer<typeof waitingBody>;
+
+export function nodeBodyOf({ name, state, version, joinedAtMs, leaseMs, clockOffsetMs }: NodeStatus): NodeBody {
+  return { name, state, version, joined_at: isoTime(joinedAtMs), lease_ms: leaseMs, clock_offset_ms: clockOffsetMs };
+}
+
+export function hostBodyOf(host: HostStatus): HostBody {
+  const { name, zone, state, sinceMs, link, silentMs, lagMs, address, workers } = host;
+  return {
+    ...{ name, zone, state, link, address },
+    since: sinceMs === null ? null : isoTime(sinceMs),
+    vcpu: host.cpuMilli / 1000,
+    vcpu_used: host.cpuUsedMilli / 1000,
+    memory_mib: host.memoryMiB,
+    memory_used_mib: host.memoryUsedMiB,
+    on_notice: host.isOnNotice,
+    silent_ms: silentMs,
+    lag_ms: lagMs,
+    workers: workers.length,
+  };
+}
+
+export function hostDetailBodyOf(host: HostStatus): HostDetailBody {
+  return { ...hostBodyOf(host), workers: host.workers.map(hostWorkerBodyOf), blocked: host.blocked.map(waitingBodyOf) };
+}
+
+export function waitingBodyOf({ worker, endpoint, reason, sinceMs }: UnplacedWorker): WaitingBody {
+  return { worker, endpoint, reason, since: isoTime(sinceMs) };
+}
+
+export function moveBodyOf({ worker, endpoint, cause, from, to, sinceMs }: MoveUnderWay): ClusterBody['moving'][number] {
+  return { worker, endpoint, cause, from, to, since: isoTime(sinceMs) };
+}
+
+/** The stored contents were written by the placement and are not validated again. */
+export function recentPlacementBodyOf({
+  id,
+  atMs,
+  endpoint,
+  trigger,
+  inputs,
+  chosen,
+  explanation,
+}: Decision): ClusterBody['recent'][number] {
+  const { worker, from } = inputs as PlacementInputs;
+  return { id, at: isoTime(atMs), endpoint, trigger, worker, from, to: (chosen as ChosenHost).host, explanation };
+}
+
+function hostWorkerBodyOf(worker: HostWorker): z.infer<typeof hostWorkerBody> {
+  const { id, endpoint, variantName: variant, model, kind, instanceType, state, cpuMilli, memoryMiB, startedAtMs } = worker;
+  return {
+    ...{ id, endpoint, variant, model, kind, instance_type: instanceType, state },
+    vcpu: cpuMilli / 1000,
+    memory_mib: memoryMiB,
+    started_at: isoTime(startedAtMs),
+  };
+}

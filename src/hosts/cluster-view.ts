@@ -1,0 +1,163 @@
+/** The cluster for its operators: nodes, hosts with their workers, what moved and why, and what is to be done. */
+import { type Clock, Loop } from '../clock.ts';
+import { type ClusterState, clockNotes, clockOffsetMsMax, describeNodes, type NodeStatus, readClusterState } from '../cluster/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import type { Decision, Decisions, Events } from '../records/index.ts';
+import type { Database } from '../storage/index.ts';
+import type { HostState, WantedHostState } from './host.ts';
+import type { HostStates, KnownHost } from './host-states.ts';
+import { type HostLinkState, type HostsView, type HostWorker, hostFactsOf, type ObservedHost, type UnplacedWorker } from './hosts-view.ts';
+import type { HostsWanted } from './hosts-wanted.ts';
+import type { MoveUnderWay, Placements } from './placements.ts';
+
+/** A host with what it has, what is used of it, and how it is linked. */
+export interface HostStatus {
+  readonly name: string;
+  readonly zone: string;
+  readonly state: HostState;
+  /** Epoch milliseconds; null for a host that is not stored yet. */
+  readonly sinceMs: number | null;
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  readonly cpuUsedMilli: number;
+  readonly memoryUsedMiB: number;
+  readonly isOnNotice: boolean;
+  readonly link: HostLinkState;
+  /** Null if the host has not been linked to this home. */
+  readonly silentMs: number | null;
+  /** Round trip of the last beat; null if unknown. */
+  readonly lagMs: number | null;
+  readonly address: string | null;
+  readonly workers: readonly HostWorker[];
+  /** While it drains: why its workers cannot leave. */
+  readonly blocked: readonly UnplacedWorker[];
+}
+
+export interface ClusterStatus {
+  readonly nodes: readonly NodeStatus[];
+  readonly hosts: readonly HostStatus[];
+  readonly moving: readonly MoveUnderWay[];
+  readonly pending: readonly UnplacedWorker[];
+  readonly wanted: HostsWanted | null;
+  readonly notes: readonly string[];
+}
+
+interface ClusterViewDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Pick<Events, 'recordAndPublish'>;
+  readonly decisions: Pick<Decisions, 'list'>;
+  readonly states: HostStates;
+  readonly hosts: HostsView;
+  readonly placements: Pick<Placements, 'moving' | 'pending' | 'wanted'>;
+}
+
+const clocksEveryMs = 10_000;
+
+export class ClusterView {
+  readonly #deps: ClusterViewDeps;
+  readonly #clocks: Loop;
+  /** Nodes whose clock was reported as wrong. */
+  #skewed: ReadonlySet<string> = new Set();
+  #notes: readonly string[] = [];
+
+  constructor(deps: ClusterViewDeps) {
+    this.#deps = deps;
+    const onFailure = (error: unknown): void =>
+      deps.log.warn({ error: messageOf(error) }, 'the clocks of nodes were not read, will be retried');
+    this.#clocks = new Loop({ clock: deps.clock, everyMs: clocksEveryMs, run: () => this.checkClocks(), onFailure });
+  }
+
+  open(): void {
+    this.#clocks.open(0);
+  }
+
+  async close(): Promise<void> {
+    await this.#clocks.close();
+  }
+
+  /** As of the last check. */
+  get notes(): readonly string[] {
+    return this.#notes;
+  }
+
+  async status(): Promise<ClusterStatus> {
+    const nodes = describeNodes(await this.#state());
+    const { moving, pending, wanted } = this.#deps.placements;
+    return { nodes, hosts: this.hosts(), moving, pending, wanted, notes: clockNotes(nodes) };
+  }
+
+  /** By name. */
+  hosts(): readonly HostStatus[] {
+    const { hosts, states } = this.#deps;
+    const observed = hosts.list();
+    const names = new Set(observed.map(({ name }) => name));
+    const absent = states.list().filter(({ name }) => !names.has(name));
+    return [...observed.map((host) => this.#statusOf(host)), ...absent.map(absentStatus)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Throws `not_found`. */
+  host(name: string): HostStatus {
+    const found = this.hosts().find((host) => host.name === name);
+    if (found === undefined) throw new PlatformError('not_found', `there is no host ${name}: see penstock cluster hosts`);
+    return found;
+  }
+
+  /** Throws `not_found`. */
+  async setWanted(name: string, wanted: WantedHostState, who: string): Promise<HostStatus> {
+    await this.#deps.states.set(name, wanted, who);
+    return this.host(name);
+  }
+
+  /** Where workers started and moved last, newest first. */
+  async recentPlacements(limit: number): Promise<readonly Decision[]> {
+    return this.#deps.decisions.list({ kind: 'placement', limit });
+  }
+
+  /** Reports each node whose clock is wrong, once until it is right again. */
+  async checkClocks(): Promise<void> {
+    const nodes = describeNodes(await this.#state());
+    this.#notes = clockNotes(nodes);
+    const wrong = nodes.filter(({ state, clockOffsetMs }) => state !== 'dead' && Math.abs(clockOffsetMs) > clockOffsetMsMax);
+    for (const { name, clockOffsetMs } of wrong) {
+      if (this.#skewed.has(name)) continue;
+      await this.#deps.events.recordAndPublish({ kind: 'node.clock-skewed', subject: name, detail: { clockOffsetMs } });
+    }
+    this.#skewed = new Set(wrong.map(({ name }) => name));
+  }
+
+  #state(): Promise<ClusterState> {
+    return readClusterState(this.#deps.db);
+  }
+
+  #statusOf(host: ObservedHost): HostStatus {
+    const { states, placements } = this.#deps;
+    const { name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, address, isOnNotice } = host;
+    const ids = new Set(workers.map(({ id }) => id));
+    return {
+      ...{ name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, address, isOnNotice },
+      state: hostFactsOf(host, states.wantedOf(name)).state,
+      sinceMs: states.get(name)?.sinceMs ?? null,
+      cpuUsedMilli: workers.reduce((sum, worker) => sum + worker.cpuMilli, 0),
+      memoryUsedMiB: workers.reduce((sum, worker) => sum + worker.memoryMiB, 0),
+      blocked: placements.pending.filter(({ worker }) => ids.has(worker)),
+    };
+  }
+}
+
+/** A host of an earlier home, which has not linked to this one. */
+function absentStatus({ name, zone, sinceMs, cpuMilli, memoryMiB }: KnownHost): HostStatus {
+  const nothing = {
+    cpuUsedMilli: 0,
+    memoryUsedMiB: 0,
+    silentMs: null,
+    lagMs: null,
+    address: null,
+    workers: [],
+    blocked: [],
+    isOnNotice: false,
+  };
+  return { name, zone, sinceMs, cpuMilli, memoryMiB, state: 'lost', link: 'lost', ...nothing };
+}

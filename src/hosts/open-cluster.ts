@@ -1,0 +1,58 @@
+/** Opens what a home knows of its cluster: hosts, placements, nodes. */
+import type { Clock } from '../clock.ts';
+import type { Closers } from '../closers.ts';
+import type { Log } from '../logs/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import type { Audit, Decisions, Events } from '../records/index.ts';
+import type { Database } from '../storage/index.ts';
+import { ClusterView } from './cluster-view.ts';
+import { HostStates } from './host-states.ts';
+import type { HostsView } from './hosts-view.ts';
+import { Placements } from './placements.ts';
+
+export interface OpenClusterDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Events;
+  readonly audit: Audit;
+  readonly decisions: Decisions;
+  readonly metrics: Pick<Metrics, 'gauge'>;
+}
+
+/** The cluster of a home. */
+export interface Cluster {
+  readonly states: HostStates;
+  readonly placements: Placements;
+  readonly view: ClusterView;
+}
+
+/** Follows the hosts until `closers` close. Without a node it opens nothing: SQLite has no tables of hosts. */
+export async function openCluster(
+  { isNode, hosts }: { readonly isNode: boolean; readonly hosts: HostsView },
+  deps: OpenClusterDeps,
+  closers: Closers,
+): Promise<Cluster | null> {
+  if (!isNode) return null;
+  const states = new HostStates(deps);
+  await states.open();
+  const placements = new Placements({ ...deps, states, hosts });
+  const view = new ClusterView({ ...deps, states, hosts, placements });
+  meterHosts(deps.metrics, view, placements);
+  placements.open();
+  view.open();
+  for (const part of [placements, view]) closers.add(part);
+  return { states, placements, view };
+}
+
+function meterHosts(metrics: Pick<Metrics, 'gauge'>, view: ClusterView, placements: Placements): void {
+  const wantedHelp = 'Hosts that the workers need: what runs and waits, packed, and one to spare per zone.';
+  metrics.gauge('penstock_hosts_wanted', wantedHelp, [], () => {
+    const { wanted } = placements;
+    return wanted === null ? [] : [{ labels: {}, value: wanted.hosts }];
+  });
+  metrics.gauge('penstock_hosts', 'Hosts by state.', ['state'], () => view.hosts().map(({ state }) => ({ labels: { state }, value: 1 })));
+  metrics.gauge('penstock_workers_without_host', 'Workers that no host has room for.', [], () => [
+    { labels: {}, value: placements.pending.length },
+  ]);
+}
