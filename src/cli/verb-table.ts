@@ -74,7 +74,7 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
     },
     {
       usage: 'cluster',
-      summary: 'show the nodes that share a database',
+      summary: 'show the nodes and hosts of a cluster, and change hosts',
       load: async () => (await import('./verbs/server/cluster.ts')).addCluster,
     },
   ],

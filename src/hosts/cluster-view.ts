@@ -137,7 +137,16 @@ export class ClusterView {
     const { name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, address, isOnNotice } = host;
     const ids = new Set(workers.map(({ id }) => id));
     return {
-      ...{ name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, address, isOnNotice },
+      name,
+      zone,
+      cpuMilli,
+      memoryMiB,
+      workers,
+      link,
+      silentMs,
+      lagMs,
+      address,
+      isOnNotice,
       state: hostFactsOf(host, states.wantedOf(name)).state,
       sinceMs: states.get(name)?.sinceMs ?? null,
       cpuUsedMilli: workers.reduce((sum, worker) => sum + worker.cpuMilli, 0),

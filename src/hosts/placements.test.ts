@@ -74,7 +74,11 @@ describe('placement by a home', () => {
   });
 
   const spec: PlacedSpec = {
-    ...{ id: 'd0', endpoint: 'digits', variantName: 'blue', model: 'digits/1', instanceType: 'local.1' },
+    id: 'd0',
+    endpoint: 'digits',
+    variantName: 'blue',
+    model: 'digits/1',
+    instanceType: 'local.1',
     ...instanceRequest({ instances: null }),
   };
 

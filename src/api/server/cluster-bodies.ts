@@ -101,7 +101,11 @@ export function nodeBodyOf({ name, state, version, joinedAtMs, leaseMs, clockOff
 export function hostBodyOf(host: HostStatus): HostBody {
   const { name, zone, state, sinceMs, link, silentMs, lagMs, address, workers } = host;
   return {
-    ...{ name, zone, state, link, address },
+    name,
+    zone,
+    state,
+    link,
+    address,
     since: sinceMs === null ? null : isoTime(sinceMs),
     vcpu: host.cpuMilli / 1000,
     vcpu_used: host.cpuUsedMilli / 1000,
@@ -143,7 +147,13 @@ export function recentPlacementBodyOf({
 function hostWorkerBodyOf(worker: HostWorker): z.infer<typeof hostWorkerBody> {
   const { id, endpoint, variantName: variant, model, kind, instanceType, state, cpuMilli, memoryMiB, startedAtMs } = worker;
   return {
-    ...{ id, endpoint, variant, model, kind, instance_type: instanceType, state },
+    id,
+    endpoint,
+    variant,
+    model,
+    kind,
+    instance_type: instanceType,
+    state,
     vcpu: cpuMilli / 1000,
     memory_mib: memoryMiB,
     started_at: isoTime(startedAtMs),

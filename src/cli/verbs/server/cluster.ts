@@ -1,76 +1,78 @@
-/** `penstock cluster status`: reads the database directly, because a node that stands by has no port, and the one that serves may be away. */
+/** `penstock cluster …`: nodes, hosts, and what the operator wants of a host. */
 import type { Command } from 'commander';
-import type { ClusterState } from '../../../cluster/index.ts';
+import type { ClusterBody } from '../../../api/index.ts';
 import { loadSetting } from '../../../config.ts';
-import { PlatformError } from '../../../errors.ts';
+import { messageOf, PlatformError } from '../../../errors.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
-import { formatMsText, timeText } from '../../output/format.ts';
-import { table } from '../../output/table.ts';
-import { type CommonOptions, verb, verbGroup } from '../../verb.ts';
+import { clusterText, hostsText, nodesText } from '../../output/cluster-text.ts';
+import { type CommonOptions, type VerbSession, verb, verbGroup } from '../../verb.ts';
+import { addHostVerbs } from './cluster-hosts.ts';
 
 interface ClusterOptions extends CommonOptions {
   readonly databaseUrl?: string;
 }
 
-/** A node as the database shows it. */
-interface NodeStatus {
-  readonly name: string;
-  readonly state: 'serves' | 'stands by' | 'does not respond' | 'dead';
-  readonly version: string;
-  readonly joined_at: string;
-  /** What remains of its lease; negative if it ran out. */
-  readonly lease_ms: number;
-}
-
 export function addCluster(program: Command, context: CliContext): void {
-  const cluster = verbGroup(program, 'cluster', 'show the nodes that share a database');
-  verb(cluster, context, 'status', 'show which node serves and which ones stand by')
+  const cluster = verbGroup(program, 'cluster', 'show the nodes and hosts of a cluster, and change hosts');
+  verb(cluster, context, 'status', 'show which node serves, the hosts, and what moved last')
     .with((command) =>
-      command.option('--database-url <URL>', "the servers' PostgreSQL database (default: from config.json and the environment)"),
+      command.option('--database-url <URL>', "read the servers' PostgreSQL database instead of asking a server, which shows nodes only"),
     )
-    .runs(async (session, { databaseUrl, dataDir }: ClusterOptions) => {
-      const url = loadSetting('databaseUrl', { flags: { dataDir, databaseUrl }, env: context.env });
-      if (url === null) throw new CliError('nodes share a PostgreSQL database: pass its --database-url');
-      const nodes = nodesOf(await readState(url, context));
-      session.print(
-        { nodes },
-        table(nodes, [
-          { title: 'NODE', cell: ({ name }) => name },
-          { title: 'STATE', cell: ({ state }) => state },
-          { title: 'LEASE', cell: ({ state, lease_ms: leaseMs }) => (state === 'dead' ? '' : leaseText(leaseMs)) },
-          { title: 'VERSION', cell: ({ version }) => version },
-          { title: 'JOINED (UTC)', cell: ({ joined_at: joinedAt }) => timeText(joinedAt) },
-        ]),
-      );
-      return nodes.some(({ state }) => state === 'serves') ? 0 : 1;
+    .runs(async (session, options: ClusterOptions) => {
+      const status = options.databaseUrl === undefined ? await askServer(session) : null;
+      if (status === null) return printNodes(session, options, context);
+      session.print(status, clusterText(status));
+      return status.nodes.some(({ state }) => state === 'serves') ? 0 : 1;
     });
+  verb(cluster, context, 'hosts', 'list the hosts with their capacity, workers and links').runs(async (session) => {
+    const client = await session.client();
+    const { hosts } = await client.get<ClusterBody>('/cluster');
+    if (hosts.length === 0) session.remark('no host has joined: start one with `penstock host --join TOKEN`');
+    session.print(hosts, hostsText(hosts));
+    return 0;
+  });
+  addHostVerbs(cluster, context);
 }
 
-async function readState(url: string, { clock }: CliContext): Promise<ClusterState> {
-  const { openMigrated } = await import('../../../storage/index.ts');
-  const { readClusterState } = await import('../../../cluster/index.ts');
-  const opened = await openMigrated({ url, clock });
+/** Null if no server responds, but its database can be read. A node that stands by has no API, and the one that serves may be away. */
+async function askServer(session: VerbSession): Promise<ClusterBody | null> {
   try {
-    const state = opened === null ? null : await readClusterState(opened.db);
-    if (state === null || state.nodes.length === 0) {
-      throw new PlatformError('not_found', 'no server was started with --node on this database');
-    }
-    return state;
-  } finally {
-    await opened?.close();
+    const client = await session.client();
+    const status = await client.get<ClusterBody>('/cluster');
+    if (status.nodes.length === 0)
+      throw new CliError(`the server at ${client.url} is not a node of a cluster: it was started without --node`);
+    return status;
+  } catch (error) {
+    const { dataDir } = session.options;
+    if (loadSetting('databaseUrl', { flags: { dataDir }, env: session.context.env }) === null) throw error;
+    session.remark(`no answer of the server (${messageOf(error)}): this is what the database shows`);
+    return null;
   }
 }
 
-function nodesOf({ nodes, controller: { holder }, nowMs }: ClusterState): NodeStatus[] {
-  return nodes.map(({ name, incarnation, isLive, expiresAtMs, joinedAtMs, version }) => {
-    const isHolder = holder?.name === name && holder.incarnation === incarnation;
-    const live = expiresAtMs <= nowMs ? 'does not respond' : isHolder ? 'serves' : 'stands by';
-    const joined_at = new Date(joinedAtMs).toISOString();
-    return { name, state: isLive ? live : 'dead', version, joined_at, lease_ms: expiresAtMs - nowMs };
-  });
+async function printNodes(session: VerbSession, { databaseUrl, dataDir }: ClusterOptions, context: CliContext): Promise<number> {
+  const url = loadSetting('databaseUrl', { flags: { dataDir, databaseUrl }, env: context.env });
+  if (url === null) throw new CliError('nodes share a PostgreSQL database: pass its --database-url');
+  const nodes = await readNodes(url, context);
+  session.print({ nodes }, nodesText(nodes));
+  return nodes.some(({ state }) => state === 'serves') ? 0 : 1;
 }
 
-function leaseText(leaseMs: number): string {
-  return leaseMs > 0 ? `${formatMsText(leaseMs)} left` : `ran out ${formatMsText(-leaseMs)} ago`;
+async function readNodes(url: string, { clock }: CliContext): Promise<ClusterBody['nodes']> {
+  const { openMigrated } = await import('../../../storage/index.ts');
+  const { describeNodes, readClusterState } = await import('../../../cluster/index.ts');
+  const opened = await openMigrated({ url, clock });
+  try {
+    const nodes = opened === null ? [] : describeNodes(await readClusterState(opened.db));
+    if (nodes.length === 0) throw new PlatformError('not_found', 'no server was started with --node on this database');
+    return nodes.map(({ joinedAtMs, leaseMs, clockOffsetMs, ...node }) => ({
+      ...node,
+      joined_at: new Date(joinedAtMs).toISOString(),
+      lease_ms: leaseMs,
+      clock_offset_ms: clockOffsetMs,
+    }));
+  } finally {
+    await opened?.close();
+  }
 }

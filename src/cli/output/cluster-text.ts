@@ -1,0 +1,105 @@
+/** Tables of a cluster: nodes, hosts, workers, and what moved. */
+import type { ClusterBody, HostBody, HostDetailBody, NodeBody } from '../../api/index.ts';
+import { countText, formatMsText, timeText } from './format.ts';
+import { table } from './table.ts';
+
+/** A small difference is the time that a query takes. */
+const clockShownMs = 100;
+const recentShown = 10;
+
+/** Everything, with a line before each table but the first. */
+export function clusterText({ nodes, hosts, moving, pending, recent, wanted, notes }: ClusterBody): string {
+  const parts = [
+    nodesText(nodes),
+    hostsText(hosts),
+    table(moving, [
+      { title: 'MOVING', cell: ({ worker }) => worker },
+      { title: 'FROM', cell: ({ from }) => from },
+      { title: 'TO', cell: ({ to }) => to },
+      { title: 'WHY', cell: ({ cause }) => causeText(cause) },
+      { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
+    ]),
+    table(pending, [
+      { title: 'WITHOUT HOST', cell: ({ worker }) => worker },
+      { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
+      { title: 'WHY', cell: ({ reason }) => reason },
+    ]),
+    table(recent.slice(0, recentShown), [
+      { title: 'PLACED (UTC)', cell: ({ at }) => timeText(at) },
+      { title: 'WORKER', cell: ({ worker }) => worker },
+      { title: 'FROM', cell: ({ from }) => from },
+      { title: 'HOST', cell: ({ to }) => to },
+      { title: 'WHY', cell: ({ trigger }) => causeText(trigger) },
+    ]),
+    wanted === null ? '' : `hosts wanted: ${wanted.hosts} (${wanted.reason})\n`,
+    notes.map((note) => `note: ${note}\n`).join(''),
+  ];
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+export function nodesText(nodes: readonly NodeBody[]): string {
+  return table(nodes, [
+    { title: 'NODE', cell: ({ name }) => name },
+    { title: 'STATE', cell: ({ state }) => state },
+    { title: 'LEASE', cell: ({ state, lease_ms: leaseMs }) => (state === 'dead' ? '' : leaseText(leaseMs)) },
+    { title: 'CLOCK', cell: ({ state, clock_offset_ms: offsetMs }) => (state === 'dead' ? '' : clockText(offsetMs)) },
+    { title: 'VERSION', cell: ({ version }) => version },
+    { title: 'JOINED (UTC)', cell: ({ joined_at: joinedAt }) => timeText(joinedAt) },
+  ]);
+}
+
+export function hostsText(hosts: readonly HostBody[]): string {
+  return table(hosts, [
+    { title: 'HOST', cell: ({ name }) => name },
+    { title: 'ZONE', cell: ({ zone }) => zone },
+    { title: 'STATE', cell: ({ state, on_notice: isOnNotice }) => (isOnNotice ? `${state}, on notice` : state) },
+    { title: 'VCPU', cell: ({ vcpu, vcpu_used: used }) => `${used}/${vcpu}`, align: 'right' },
+    { title: 'MEMORY', cell: ({ memory_mib: memory, memory_used_mib: used }) => `${used}/${memory} MiB`, align: 'right' },
+    { title: 'WORKERS', cell: ({ workers }) => workers, align: 'right' },
+    { title: 'LINK', cell: linkText },
+    { title: 'ADDRESS', cell: ({ address }) => address },
+  ]);
+}
+
+export function hostWorkersText(workers: HostDetailBody['workers']): string {
+  return table(workers, [
+    { title: 'WORKER', cell: ({ id }) => id },
+    { title: 'MODEL', cell: ({ model }) => model },
+    { title: 'KIND', cell: ({ kind }) => kind },
+    { title: 'STATE', cell: ({ state }) => state },
+    { title: 'VCPU', cell: ({ vcpu }) => vcpu, align: 'right' },
+    { title: 'MEMORY', cell: ({ memory_mib: memory }) => `${memory} MiB`, align: 'right' },
+    { title: 'STARTED (UTC)', cell: ({ started_at: startedAt }) => timeText(startedAt) },
+  ]);
+}
+
+/** `h1 is draining, with 2 workers`. */
+export function hostLine({ name, state, workers }: HostDetailBody): string {
+  return `${name} is ${state}, with ${countText(workers.length, 'worker')}\n`;
+}
+
+const causeTexts: Readonly<Record<string, string>> = {
+  start: 'started',
+  'host-lost': 'its host was lost',
+  'host-draining': 'its host drains',
+  'host-on-notice': 'its host will be taken away',
+  spread: 'too many of its variant were there',
+};
+
+function causeText(cause: string): string {
+  return causeTexts[cause] ?? cause;
+}
+
+function linkText({ link, lag_ms: lagMs, silent_ms: silentMs }: HostBody): string {
+  if (link === 'linked') return lagMs === null ? 'linked' : `linked, ${formatMsText(lagMs)}`;
+  return silentMs === null ? link : `${link} for ${formatMsText(silentMs)}`;
+}
+
+function clockText(offsetMs: number): string {
+  if (Math.abs(offsetMs) < clockShownMs) return 'right';
+  return `${formatMsText(Math.abs(offsetMs))} ${offsetMs > 0 ? 'ahead' : 'behind'}`;
+}
+
+function leaseText(leaseMs: number): string {
+  return leaseMs > 0 ? `${formatMsText(leaseMs)} left` : `ran out ${formatMsText(-leaseMs)} ago`;
+}

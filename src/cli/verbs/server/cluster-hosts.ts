@@ -1,0 +1,80 @@
+/** `penstock cluster drain`, `cordon` and `uncordon`. */
+import type { Command } from 'commander';
+import type { HostDetailBody } from '../../../api/index.ts';
+import type { CliContext } from '../../cli-context.ts';
+import { CliError } from '../../cli-error.ts';
+import { type Client, pathSegment } from '../../client/client.ts';
+import { pause } from '../../client/pause.ts';
+import { hostLine, hostWorkersText } from '../../output/cluster-text.ts';
+import { countText } from '../../output/format.ts';
+import { Progress } from '../../output/progress.ts';
+import { type CommonOptions, type VerbSession, verb } from '../../verb.ts';
+
+interface DrainOptions extends CommonOptions {
+  readonly wait: boolean;
+}
+
+const pollMs = 500;
+const namedMax = 5;
+
+export function addHostVerbs(cluster: Command, context: CliContext): void {
+  verb(cluster, context, 'drain', 'move the workers of a host to other hosts, and wait until it has none')
+    .with((command) => command.argument('<host>').option('--no-wait', 'return at once'))
+    .runs(async (session, { wait }: DrainOptions, name: string) => {
+      const client = await session.client();
+      const first = await client.post<HostDetailBody>(`${pathOf(name)}/drain`);
+      const host = wait ? await drained(session, client, first) : first;
+      session.print(host, hostLine(host));
+      return 0;
+    });
+  for (const { word, summary } of [
+    { word: 'cordon', summary: 'start no more workers on a host; those on it stay' },
+    { word: 'uncordon', summary: 'let a host take workers again' },
+  ]) {
+    verb(cluster, context, word, summary)
+      .with((command) => command.argument('<host>'))
+      .runs(async (session, _options: CommonOptions, name: string) => {
+        const client = await session.client();
+        const host = await client.post<HostDetailBody>(`${pathOf(name)}/${word}`);
+        session.print(host, `${hostLine(host)}${hostWorkersText(host.workers)}`);
+        return 0;
+      });
+  }
+}
+
+function pathOf(name: string): string {
+  return `/cluster/hosts/${pathSegment(name)}`;
+}
+
+/** Shows what is left on the host until nothing is. The host keeps draining if the verb is interrupted. */
+async function drained(session: VerbSession, client: Client, first: HostDetailBody): Promise<HostDetailBody> {
+  const { context } = session;
+  const progress = session.wantsJson ? null : new Progress(context);
+  let host = first;
+  progress?.stage('drain', leftText(host));
+  while (host.workers.length > 0) {
+    await pause(context.clock, pollMs, context.interrupted);
+    if (context.interrupted.aborted) {
+      progress?.fail();
+      throw new CliError(`${host.name} keeps draining, ${leftText(host)}: stop that with \`penstock cluster uncordon ${host.name}\``);
+    }
+    host = await client.get<HostDetailBody>(pathOf(host.name));
+    if (host.state !== 'draining' && host.state !== 'lost') {
+      progress?.fail();
+      throw new CliError(`${host.name} does not drain any more: it is ${host.state}`);
+    }
+    progress?.write(leftText(host));
+  }
+  progress?.done(`${host.name} has no workers`);
+  return host;
+}
+
+/** `2 workers left: a, b; a waits: no host has room`. */
+function leftText({ name, workers, blocked }: HostDetailBody): string {
+  if (workers.length === 0) return `${name} has no workers`;
+  const named = workers.slice(0, namedMax).map(({ id }) => id);
+  const more = workers.length > namedMax ? ', …' : '';
+  const [waiting] = blocked;
+  const why = waiting === undefined ? '' : `; ${waiting.worker} waits: ${waiting.reason}`;
+  return `${countText(workers.length, 'worker')} left on ${name}: ${named.join(', ')}${more}${why}`;
+}
