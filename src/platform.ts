@@ -176,7 +176,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const s3 = await openBuckets(core);
   const histories = openHistories(core, closers);
   for (const part of [core.refusals, registry, core.profiles]) closers.add(part);
-  const cluster = await openCluster({ isNode: base.node !== null, hosts: noHosts }, { ...core, log }, closers);
+  const cluster = (await openCluster({ isNode: base.node !== null, hosts: noHosts }, { ...core, log }, closers))?.view ?? null;
   await deployments.open();
   closers.add(deployments);
   let backlogOf: ScaledVariantDeps['backlogOf'] = () => null; // until asynchronous inference is open
@@ -197,17 +197,8 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const runPipeline: AlertDeps['runPipeline'] = async (name, parameters, rule, delivery) => {
     if (!(await sagemaker.startPipeline(name, parameters, rule, delivery))) await pipelines?.runByEvent(name, parameters, rule);
   };
-  const alertDeps = {
-    ...core,
-    ...async,
-    ...capture,
-    ...selections,
-    ...alertSettings(config, base, overload),
-    autoScaling,
-    sagemaker,
-    webhooks,
-    runPipeline,
-  };
+  const settings = alertSettings(config, base, overload);
+  const alertDeps = { ...core, ...async, ...capture, ...selections, ...settings, autoScaling, sagemaker, webhooks, runPipeline };
   const alerts = await openAlerts(alertDeps, closers);
   const ofPipelines = { ...core, host: config.host, evaluations, training, s3, webhooks, envelopesOf: eventEnvelopes(alertDeps) };
   pipelines = await openPipelines(ofPipelines, closers);
@@ -219,20 +210,8 @@ async function openModules(config: Config, product: Product, base: Base, closers
     await alerts.rules.refresh();
   });
   const batch = { transforms, evaluations, ...selections, training, tuning, pipelines };
-  const aws = { s3, autoScaling, sagemaker, webhooks };
-  return {
-    ...core,
-    cluster: cluster?.view ?? null,
-    ...histories,
-    ...controllers,
-    ...capture,
-    ...async,
-    ...batch,
-    ...alerts,
-    ...aws,
-    startGuards,
-    health,
-  };
+  const others = { s3, autoScaling, sagemaker, webhooks, cluster };
+  return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...others, startGuards, health };
 }
 
 function alertSettings(config: Config, { logs, provider }: Base, overload: { readonly pressure: string; readonly reason: string | null }) {
