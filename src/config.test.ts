@@ -34,6 +34,7 @@ test('uses defaults if nothing is set', () => {
     objects: null,
     clusterKeyFile: null,
     node: null,
+    link: null,
     objectCacheBytes: 53_687_091_200,
     logLevel: 'info',
     bodyLimitBytes: 67_108_864,

@@ -31,6 +31,9 @@ export function loadConfig(deps: ConfigSources): Config {
     const why = 'the server that replaces another one needs its state, its models and its keys';
     throw new PlatformError('invalid_request', `--node needs --database-url, --objects and --cluster-key-file: ${why}`);
   }
+  if (config.link !== null && config.node === null) {
+    throw new PlatformError('invalid_request', '--link is for the nodes of a cluster: add --node NAME, or leave it out');
+  }
   return checkTls(
     config,
     provided.some(({ name }) => name === 'tls'),

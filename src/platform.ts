@@ -141,6 +141,11 @@ async function build(
   // Closed first, because worker exits from here on are caused by the shutdown and must not be recorded.
   closers.add(modules.workerEnds);
   directory.announce(url);
+  if (foundation.node !== null) {
+    const { port } = foundation.node.links;
+    fronts?.acceptOthers(port);
+    port.becomeHome();
+  }
   const addresses = { url, grpc: grpc?.address ?? null };
   logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');
   const signInLink = (): string | null =>

@@ -14,7 +14,7 @@ const layers = [
   ['config', 'codecs', 'connections', 'fields', 'python-files', 'data-directory'],
   ['queueing', 'forecasting', 'statistics', 'storage', 'runtime', 'links'],
   ['metrics', 'records', 'access', 'costs', 'selection', 'cluster'],
-  ['logs', 'alerts', 'data-quality'],
+  ['logs', 'alerts', 'data-quality', 'authority'],
   ['registry', 'providers', 'foundation'],
   ['profiling', 'environments', 'hosts'],
   ['deployment'],

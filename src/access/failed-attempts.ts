@@ -22,11 +22,22 @@ interface Failures {
 /** Bounded: beyond the limit the address whose last failure is longest ago is forgotten. */
 export class FailedAttempts {
   readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #what: string;
   /** Ordered by the last failure. */
   readonly #byAddress = new Map<string, Failures>();
 
-  constructor(clock: Pick<Clock, 'nowMs'>) {
+  /** `what`: of what many were wrong, and what to do, in the error. */
+  constructor(clock: Pick<Clock, 'nowMs'>, what = 'keys from this address: send a valid key') {
     this.#clock = clock;
+    this.#what = what;
+  }
+
+  /** The error to send instead of looking at another attempt of this address; null if it had not too many. */
+  check(remoteAddress: string | undefined): PlatformError | null {
+    const failures = this.#byAddress.get(networkOf(remoteAddress ?? ''));
+    if (failures === undefined) return null;
+    const count = failures.count - ((this.#clock.nowMs() - failures.atMs) / 1000) * forgivenPerSecond;
+    return count + 1 <= burst ? null : this.#tooMany(count);
   }
 
   get addresses(): number {
@@ -50,8 +61,12 @@ export class FailedAttempts {
       failures.count++;
       return null;
     }
-    const retryAfterMs = ((failures.count + 1 - burst) / forgivenPerSecond) * 1000;
-    return new PlatformError('overloaded', 'too many wrong keys from this address: send a valid key', { retryAfterMs });
+    return this.#tooMany(failures.count);
+  }
+
+  #tooMany(count: number): PlatformError {
+    const retryAfterMs = ((count + 1 - burst) / forgivenPerSecond) * 1000;
+    return new PlatformError('overloaded', `too many wrong ${this.#what}`, { retryAfterMs });
   }
 }
 

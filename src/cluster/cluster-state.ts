@@ -22,6 +22,8 @@ export interface ClusterNode extends NodeProcess {
   readonly version: string;
   /** By how much its clock is ahead of the database's, negative if behind. */
   readonly clockOffsetMs: number;
+  /** `HOST:PORT` where it accepts links; null if it accepts none. */
+  readonly address: string | null;
 }
 
 /** A slot and its owner. */
@@ -64,6 +66,18 @@ export function hasEnded({ name, incarnation }: NodeProcess, nodes: readonly Clu
   return node.incarnation > incarnation || (node.incarnation === incarnation && !node.isLive);
 }
 
+/** `HOST:PORT` of the node that has the role of the controller; null if none has it, or its process ended. */
+export function controllerAddress({ controller: { holder }, nodes }: Pick<ClusterState, 'controller' | 'nodes'>): string | null {
+  return nodes.find((node) => node.isLive && isSameProcess(node, holder))?.address ?? null;
+}
+
+/** `HOST:PORT` of all live nodes that accept links, the controller first. */
+export function linkAddresses(state: Pick<ClusterState, 'controller' | 'nodes'>): string[] {
+  const controller = controllerAddress(state);
+  const addresses = state.nodes.filter(({ isLive }) => isLive).map(({ address }) => address);
+  return [...new Set([controller, ...addresses])].filter((address) => address !== null);
+}
+
 /** The key by which a process shows its presence: a positive number of 31 bits. */
 export function presenceKeyOf({ number, incarnation }: Pick<ClusterNode, 'number' | 'incarnation'>): number {
   return (number % 2 ** 11) * 2 ** 20 + (incarnation % 2 ** 20);
@@ -88,6 +102,7 @@ export async function readClusterState(db: Database): Promise<ClusterState> {
       joinedAtMs: Number(row.joined_at),
       version: row.version,
       clockOffsetMs: Number(row.clock_offset),
+      address: row.address,
     })),
     controller: { holder: processOf(role), epoch: Number(role.epoch) },
     slots: slots.map((row) => ({

@@ -13,6 +13,7 @@ const node = (name: string, changes: Partial<ClusterNode> = {}): ClusterNode => 
   expiresAtMs: 13_000,
   joinedAtMs: 5000,
   version: '0.1.0',
+  address: null,
   clockOffsetMs: 0,
   ...changes,
 });

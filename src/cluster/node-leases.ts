@@ -15,6 +15,8 @@ export const idleInTransactionMs = 2000;
 export interface NodeDescription {
   readonly name: string;
   readonly version: string;
+  /** `HOST:PORT` where it accepts links. */
+  readonly address?: string;
 }
 
 /** A node that has joined. */
@@ -26,10 +28,17 @@ export interface JoinedNode extends NodeProcess {
  * Joins under the name, as a new incarnation. The process that had the name before is declared dead if its lease has run out. Throws
  * `wrong_state` if it is live.
  */
-export async function joinCluster(db: Database, { name, version }: NodeDescription, ttlMs: number): Promise<JoinedNode> {
+export async function joinCluster(db: Database, { name, version, address }: NodeDescription, ttlMs: number): Promise<JoinedNode> {
   return inTransaction(db, async (tx) => {
     await limitIdleTime(tx, idleInTransactionMs);
-    const values = { state: 'live', expires_at: databaseTime(ttlMs), joined_at: databaseTime(), version, draining: 0 };
+    const values = {
+      state: 'live',
+      expires_at: databaseTime(ttlMs),
+      joined_at: databaseTime(),
+      version,
+      draining: 0,
+      address: address ?? null,
+    };
     const rejoined = await tx
       .updateTable('cluster_nodes')
       .set((row) => ({ ...values, incarnation: row('incarnation', '+', 1) }))

@@ -15,6 +15,7 @@ const node = (name: string, changes: Partial<ClusterNode> = {}): ClusterNode => 
   joinedAtMs: 0,
   version: '0',
   clockOffsetMs: 0,
+  address: null,
   ...changes,
 });
 

@@ -31,6 +31,8 @@ export interface Config {
   readonly clusterKeyFile: string | null;
   /** The name of this server among those that share the database; null if it is alone. */
   readonly node: string | null;
+  /** `HOST:PORT` where this node accepts links; null without a node. */
+  readonly link: string | null;
   /** Where objects are; null for the folders of the data directory. */
   readonly objects: string | null;
   /** The size limit of the copies of objects that are elsewhere. */
@@ -140,6 +142,16 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: null,
     help: 'name of this server among several on one database: one serves, the others stand by and replace it',
     ...patternKind('NAME', /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, 'letters, digits and hyphens, at most 63'),
+  },
+  link: {
+    name: 'link',
+    default: null,
+    help: 'address at which other nodes and hosts reach this node, with TLS; port 0 chooses any free port (default: 127.0.0.1:0)',
+    ...patternKind(
+      'HOST:PORT',
+      /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?):\d{1,5}$/,
+      'HOST:PORT such as 10.0.0.1:8002, or [::1]:8002',
+    ),
   },
   objects: {
     name: 'objects',

@@ -3,12 +3,23 @@
  * is dead, another one claims the role, ends what its process may still hold, and starts.
  */
 import assert from 'node:assert/strict';
+import { readClusterKey } from '../access/index.ts';
+import { NodeLinks } from '../authority/index.ts';
 import { type Clock, every } from '../clock.ts';
 import type { Closers } from '../closers.ts';
-import { asController, type ClusterState, type ControllerTerm, isSameProcess, Member, readClusterState } from '../cluster/index.ts';
+import {
+  asController,
+  type ClusterState,
+  type ControllerTerm,
+  controllerAddress,
+  isSameProcess,
+  linkAddresses,
+  Member,
+  readClusterState,
+} from '../cluster/index.ts';
 import type { Config } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { LinkIdentity } from '../links/index.ts';
+import { addressParts, type LinkIdentity } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
 import { type Database, endLockOfNode, type NodeLock, openMigrated, Presence } from '../storage/index.ts';
 
@@ -48,24 +59,30 @@ export type HomeFollower = Pick<ServerNodeDeps, 'onHome' | 'onIdentity'>;
 export class ServerNode implements NodeLock {
   readonly name: string;
   readonly #url: string;
+  readonly #link: LinkSettings;
   readonly #deps: ServerNodeDeps;
   readonly #replaced = Promise.withResolvers<string>();
   #member: Member | null = null;
+  #links: NodeLinks | null = null;
   #closeDb: () => Promise<void> = async () => undefined;
   #lastWarning = '';
   #stopLooking: () => void = () => undefined;
   #home: ClusterHome | null = null;
+  /** `HOST:PORT` of all nodes, the home first. */
+  #addresses: readonly string[] = [];
 
-  private constructor(name: string, url: string, deps: ServerNodeDeps) {
+  private constructor(name: string, url: string, link: LinkSettings, deps: ServerNodeDeps) {
     this.name = name;
     this.#url = url;
+    this.#link = link;
     this.#deps = deps;
   }
 
   /** Resolves when this server is to serve. Null if it is alone. Throws `wrong_state` if a live node has the name. */
-  static async open({ node, databaseUrl }: Config, deps: ServerNodeDeps, closers: Closers): Promise<ServerNode | null> {
-    if (node === null || databaseUrl === null) return null;
-    const server = new ServerNode(node, databaseUrl, deps);
+  static async open(config: Config, deps: ServerNodeDeps, closers: Closers): Promise<ServerNode | null> {
+    const { node, databaseUrl, clusterKeyFile, link } = config;
+    if (node === null || databaseUrl === null || clusterKeyFile === null) return null;
+    const server = new ServerNode(node, databaseUrl, linkSettings(link, readClusterKey(clusterKeyFile)), deps);
     closers.push(() => server.#end());
     // On a new database, the lock decides who is first, and creates the tables.
     const db = await server.#join();
@@ -81,6 +98,12 @@ export class ServerNode implements NodeLock {
   /** That of the role of this node; 0 before it has the role. */
   get epoch(): number {
     return this.#member?.term?.epoch ?? 0;
+  }
+
+  /** Where the other nodes and the hosts of the cluster reach this one. */
+  get links(): NodeLinks {
+    assert(this.#links !== null, 'links are open as soon as the node has joined');
+    return this.#links;
   }
 
   mayServe(): boolean {
@@ -106,8 +129,9 @@ export class ServerNode implements NodeLock {
     const opened = await openMigrated({ url: this.#url, clock });
     if (opened === null) return null;
     this.#closeDb = opened.close;
+    const links = await this.#openLinks(opened.db);
     const openPresence = (key: number): Promise<Presence> => Presence.open(this.#url, key, { clock, connectMs });
-    const options = { db: opened.db, clock, node: { name: this.name, version }, handlers: null, openPresence };
+    const options = { db: opened.db, clock, node: { name: this.name, version, address: links.address }, handlers: null, openPresence };
     const untilMs = clock.nowMs() + joinMsMax;
     while (this.#member === null) {
       try {
@@ -123,13 +147,29 @@ export class ServerNode implements NodeLock {
     return opened.db;
   }
 
-  #follow({ controller: { holder, epoch }, nodes }: ClusterState): void {
+  #follow(state: ClusterState): void {
+    const { holder, epoch } = state.controller;
+    const { nodes } = state;
+    this.#addresses = linkAddresses(state);
     const node = nodes.find((each) => each.isLive && isSameProcess(each, holder));
     const isSelf = isSameProcess(holder, this.#member?.self ?? null);
-    const home = node === undefined ? null : { name: node.name, epoch, address: null, isSelf };
-    const isSame = home?.epoch === this.#home?.epoch && home?.isSelf === this.#home?.isSelf;
+    const home = node === undefined ? null : { name: node.name, epoch, address: controllerAddress(state), isSelf };
+    const isSame = home?.epoch === this.#home?.epoch && home?.address === this.#home?.address && home?.isSelf === this.#home?.isSelf;
     this.#home = home;
     if (!isSame) this.#deps.onHome(home);
+  }
+
+  /** Open from the start of the node on, also while it stands by. */
+  async #openLinks(db: Database): Promise<NodeLinks> {
+    const { clock } = this.#deps;
+    const homeAddress = (): string | null => this.#home?.address ?? null;
+    const nodes = (): readonly string[] => this.#addresses;
+    const onFailure = (error: unknown): void => this.#warn(error);
+    const links = await NodeLinks.open({ db, clock, name: this.name, ...this.#link, homeAddress, nodes, onFailure });
+    this.#deps.onIdentity(links.identity);
+    links.onIdentity(this.#deps.onIdentity);
+    this.#links = links;
+    return links;
   }
 
   /** Resolves when this node is the controller. */
@@ -175,9 +215,23 @@ export class ServerNode implements NodeLock {
 
   async #end(): Promise<void> {
     this.#stopLooking();
+    await this.#links?.close();
     await this.#member?.close();
     await this.#closeDb();
   }
+}
+
+interface LinkSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly clusterKey: Buffer;
+}
+
+/** Without the setting, other processes of this machine reach the node. */
+function linkSettings(link: string | null, clusterKey: Buffer): LinkSettings {
+  const parts = addressParts(link ?? '127.0.0.1:0');
+  if (parts === null) throw new PlatformError('invalid_request', `--link: expected HOST:PORT, got ${String(link)}`);
+  return { ...parts, clusterKey };
 }
 
 /** Undefined if no node serves, or the database does not answer. */

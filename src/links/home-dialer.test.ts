@@ -6,7 +6,8 @@ import { linkedPair } from '../../test/links-fixture.ts';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { SeededRandom } from '../random.ts';
-import { addressParts, HomeDialer } from './home-dialer.ts';
+import { HomeDialer } from './home-dialer.ts';
+import { addressParts } from './link-attempt.ts';
 
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 

@@ -4,12 +4,12 @@
  */
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
-import { isRetried, type LinkAnswer, linkAnswer } from './answers.ts';
-import { introductionBytes, readIntroduction } from './introduction.ts';
+import { isRetried, type LinkAnswer } from './answers.ts';
+import { type AnsweredLink, openLink } from './link-attempt.ts';
 import { certificatesOf, type LinkIdentity, provenPeer } from './link-peer.ts';
 import type { LinkKind } from './link-port.ts';
 
@@ -121,50 +121,14 @@ export class HomeDialer {
     return home === null ? this.#addresses : [home, ...this.#addresses.filter((address) => address !== home)];
   }
 
-  /** A connection with its answer, or why there is none. */
-  #attempt(address: string, introduction: object, round: number, signal: AbortSignal): Promise<Attempt | string> {
+  #attempt(address: string, introduction: object, round: number, signal: AbortSignal): Promise<AnsweredLink | string> {
     const identity = this.#identity;
     if (identity === null) return Promise.resolve('this process has no certificate yet');
-    const place = addressParts(address);
-    if (place === null) return Promise.resolve('its address is not HOST:PORT');
     const { clock } = this.#options;
-    return new Promise((resolve) => {
-      const { cert, key, authorities } = identity;
-      // Whose name it is, not which address it has, is checked below.
-      const checkServerIdentity = (): undefined => undefined;
-      const tls = { cert, key, ca: authorities, minVersion: 'TLSv1.3', checkServerIdentity } as const;
-      const socket = connect({ ...place, ...tls })
-        .setNoDelay(true)
-        .setKeepAlive(true);
-      const fail = (reason: string): void => {
-        settle();
-        socket.on('error', () => undefined).destroy();
-        resolve(reason);
-      };
-      const onError = (error: Error): void => fail(messageOf(error));
-      const onClose = (): void => fail('it closed the connection');
-      const onAbort = (): void => fail('the dial was given up');
-      const limitMs = Math.min(attemptMs.first * 2 ** round, attemptMs.max);
-      const cancel = clock.after(limitMs, () => fail(`no answer within ${limitMs} ms`));
-      const settle = (): void => {
-        cancel();
-        signal.removeEventListener('abort', onAbort);
-        socket.off('error', onError).off('close', onClose);
-      };
-      signal.addEventListener('abort', onAbort);
-      socket.on('error', onError).on('close', onClose);
-      socket.once('secureConnect', () => {
-        const reason = nodeReason(socket, authorities, clock.wallMs());
-        if (reason !== null) return fail(reason);
-        readIntroduction(socket, (message) => {
-          const answer = linkAnswer(message);
-          if (answer === null) return fail('its answer is not that of a node');
-          settle();
-          resolve({ socket, answer });
-        });
-        socket.write(introductionBytes(introduction));
-      });
-    });
+    const { cert, key, authorities } = identity;
+    const limitMs = Math.min(attemptMs.first * 2 ** round, attemptMs.max);
+    const check = (socket: TLSSocket): string | null => nodeReason(socket, authorities, clock.wallMs());
+    return openLink({ clock, address, tls: { cert, key, ca: authorities }, check, introduction, limitMs, signal });
   }
 
   async #pause(round: number, signal: AbortSignal): Promise<void> {
@@ -185,22 +149,9 @@ export class HomeDialer {
   }
 }
 
-interface Attempt {
-  readonly socket: TLSSocket;
-  readonly answer: LinkAnswer;
-}
-
 interface AcceptedLink {
   readonly socket: TLSSocket;
   readonly answer: Extract<LinkAnswer, { readonly ok: true }>;
-}
-
-/** `127.0.0.1:8002`, `node-1:8002` or `[::1]:8002`. Null for another text. */
-export function addressParts(address: string): { readonly host: string; readonly port: number } | null {
-  const [, bracketed, bare, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]{1,255})):(\d{1,5})$/.exec(address) ?? [];
-  const host = bracketed ?? bare;
-  const port = Number(digits);
-  return host === undefined || port > 65_535 ? null : { host, port };
 }
 
 /** Why the other side is not a node of the cluster; null if it is one. */

@@ -1,12 +1,16 @@
 export {
   type CertifiedKey,
-  certificateRequest,
   createAuthority,
   issueCertificate,
   newPrivateKey,
+  publicKeyOf,
   requestedKey,
 } from './certificates.ts';
 export { HomeDialer, type HomeDialerOptions } from './home-dialer.ts';
+export { HostIdentity, type HostIdentityOptions } from './host-identity.ts';
 export { introductionBytes, readIntroduction } from './introduction.ts';
-export { type LinkIdentity, type LinkPeer, peerName } from './link-peer.ts';
+export { renewalTimeMs } from './join.ts';
+export { authorityHash, joinTokenText, parseJoinToken } from './join-token.ts';
+export { addressParts } from './link-attempt.ts';
+export { certificatesOf, type LinkIdentity, type LinkPeer, peerName } from './link-peer.ts';
 export { defaultLinkLimits, type LinkKind, type LinkLimits, LinkPort, type LinkRequest, type ServeLink } from './link-port.ts';

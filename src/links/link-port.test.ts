@@ -168,6 +168,15 @@ test('a dialer goes to no node without a certificate of its cluster, and not to 
   assert.match(seen[1] ?? '', /purpose|not a node/);
 });
 
+test('a node that stands by names the home although it serves nothing; a home that is starting asks for patience', async (context) => {
+  const pair = await linkedPair(context, { homeAddress: () => '10.0.0.1:8002' });
+  const identity = await pair.cluster.identityOf(hostPeer);
+  assert.deepEqual(await answerTo(await rawTls(pair, identity), { kind: 'host' }), { moved: '10.0.0.1:8002' });
+  pair.port.becomeHome();
+  const answer = (await answerTo(await rawTls(pair, identity), { kind: 'host' })) as { readonly code: string };
+  assert.equal(answer.code, 'unavailable');
+});
+
 test('TLS 1.2 is not spoken', async (context) => {
   const { address } = await linkedPair(context);
   const [host, port] = address.split(':');

@@ -7,6 +7,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { hostname } from 'node:os';
 import { createServer, type SecureContextOptions, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
@@ -96,7 +97,7 @@ interface OpenLink {
   readonly serial: string;
 }
 
-/** Kinds are registered before or after `listen`; a link of another kind is refused. */
+/** Kinds are registered before or after `listen`. */
 export class LinkPort {
   readonly #options: LinkPortOptions;
   readonly #limits: LinkLimits;
@@ -135,7 +136,7 @@ export class LinkPort {
     this.#answered.set(kind, { roles, run });
   }
 
-  /** Resolves with `HOST:PORT` as bound. Throws `unavailable` if the port cannot be bound. */
+  /** Resolves with `HOST:PORT` for the others: as bound. Throws `unavailable` if the port cannot be bound. */
   async listen(): Promise<string> {
     const { host, port } = this.#options;
     this.#tcp.listen({ host, port });
@@ -146,7 +147,9 @@ export class LinkPort {
     }
     const bound = this.#tcp.address() as { readonly port: number };
     this.#tcp.on('error', () => undefined);
-    this.#address = `${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
+    // All addresses of this machine: the others know it by its name.
+    const name = host === '0.0.0.0' || host === '::' ? hostname() : host;
+    this.#address = `${name.includes(':') ? `[${name}]` : name}:${bound.port}`;
     return this.#address;
   }
 
@@ -245,7 +248,8 @@ export class LinkPort {
     const { peer, serial } = proven;
     await this.#options.checkPeer?.(peer, serial);
     const served = this.#served.get(kind);
-    if ((answered ?? served)?.roles.includes(peer.role) !== true) {
+    const roles = (answered ?? served)?.roles ?? rolesOf(kind);
+    if (!roles.includes(peer.role)) {
       throw new PlatformError('forbidden', `a ${peer.role} cannot open a link of kind ${kind}`);
     }
     if (answered !== undefined) {
@@ -256,13 +260,14 @@ export class LinkPort {
       const home = this.#options.homeAddress();
       return leave(socket, { moved: home === this.#address ? null : home });
     }
-    await served?.admit(peer, introduction);
+    if (served === undefined) throw new PlatformError('unavailable', `the home serves no links of kind ${kind} yet`);
+    await served.admit(peer, introduction);
     if (socket.destroyed) return;
     settle();
     this.#links.set(socket, proven);
     socket.once('close', () => this.#links.delete(socket));
     socket.write(introductionBytes({ ok: true }));
-    served?.run(socket, peer, introduction);
+    served.run(socket, peer, introduction);
   }
 
   /** Null without a certificate. Throws `forbidden` for one that does not count. */
@@ -273,6 +278,11 @@ export class LinkPort {
     if (!socket.authorized) throw new PlatformError('forbidden', `its certificate is refused: ${String(socket.authorizationError)}`);
     return { peer, serial: certificate.serialNumber };
   }
+}
+
+/** Of kinds that nothing serves here: a node that stands by names the home, which does. */
+function rolesOf(kind: string): readonly LinkPeer['role'][] {
+  return kind === 'front' || kind === 'connection' ? ['node'] : kind === 'host' || kind === 'renew' ? ['host'] : [];
 }
 
 /** Answers, and ends the connection: what the other side still sends is discarded until it closes or its time is over. */

@@ -5,6 +5,7 @@ export type ResourceKind =
   | 'access'
   | 'alarm'
   | 'bucket'
+  | 'cluster'
   | 'dashboard'
   | 'endpoint'
   | 'endpoint-config'
@@ -50,6 +51,7 @@ const resourceKinds = {
   CreateHyperParameterTuningJob: 'tuning-job',
   CreateInferenceComponent: 'inference-component',
   CreateInferenceRecommendationsJob: 'recommendation',
+  CreateJoinToken: 'cluster',
   CreateKey: 'key',
   CreateLogGroup: 'log-group',
   CreateLogStream: 'log-group',
@@ -98,6 +100,7 @@ const resourceKinds = {
   EnableAlarmActions: 'alarm',
   EnablePipeline: 'pipeline',
   EnableRule: 'rule',
+  JoinHost: 'host',
   ListAudit: 'trail',
   ListCallsToLabel: 'endpoint',
   ListKeys: 'key',
@@ -117,24 +120,27 @@ const resourceKinds = {
   PutScalingPolicy: 'scalable-target',
   PutScheduledAction: 'scalable-target',
   PutTargets: 'rule',
-  RejectedCalls: 'access',
   RegisterModelVersion: 'model-version',
   RegisterScalableTarget: 'scalable-target',
+  RejectedCalls: 'access',
+  RemoveHost: 'host',
   RemoveTargets: 'rule',
   ResumeTransformJob: 'transform',
+  RevokeJoinToken: 'cluster',
   RevokeKey: 'key',
   RollBackEndpoint: 'endpoint',
-  SetAlarmState: 'alarm',
+  RotateAuthority: 'cluster',
   ScrubObject: 'object',
+  SetAlarmState: 'alarm',
   SetApproval: 'model-version',
   SetBaseline: 'endpoint',
   SignIn: 'access',
   Simulate: 'simulation',
   StartPipelineExecution: 'pipeline',
   StartPipelineRun: 'pipeline',
+  StopEvaluation: 'evaluation',
   StopHyperParameterTuningJob: 'tuning-job',
   StopInferenceRecommendationsJob: 'recommendation',
-  StopEvaluation: 'evaluation',
   StopPipelineExecution: 'pipeline',
   StopPipelineRun: 'pipeline',
   StopProcessingJob: 'processing-job',
@@ -152,8 +158,8 @@ const resourceKinds = {
   UpdateModelGroup: 'model-group',
   UpdateModelPackage: 'model-version',
   UpdateModelVersion: 'model-version',
-  UpdateScaling: 'endpoint',
   UpdatePipeline: 'pipeline',
+  UpdateScaling: 'endpoint',
   UpdateTrainingJob: 'training-job',
   VerifyAudit: 'trail',
 } as const satisfies Record<string, ResourceKind>;

@@ -124,8 +124,8 @@ async function openPostgres(where: PostgresLocation, purposes: readonly Purpose[
 }
 
 /**
- * Opens a PostgreSQL database that another server migrates, without its lock. Null if no version with tables of a cluster was started on it
- * yet. Throws `unavailable`.
+ * Opens a PostgreSQL database that another server migrates, without its lock. Null if no server of this version, with all tables of a cluster,
+ * was started on it yet. Throws `unavailable`.
  */
 export async function openMigrated({
   url,
@@ -134,7 +134,7 @@ export async function openMigrated({
 }: PostgresLocation): Promise<OpenDatabase | null> {
   const postgres = await Postgres.open(url, { clock, limits });
   const opened = guarded(new Kysely<Tables>({ dialect: postgres.dialect }), 'postgres');
-  const { rows } = await sql<{ there: string | null }>`select to_regclass('cluster_slots')::text as there`.execute(opened.db);
+  const { rows } = await sql<{ there: string | null }>`select to_regclass('cluster_hosts')::text as there`.execute(opened.db);
   if (rows[0]?.there !== null) return opened;
   await opened.close();
   return null;

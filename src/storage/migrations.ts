@@ -2,7 +2,7 @@
 import type { Migration } from 'kysely/migration';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
-import { addNodeClocks, createCluster, createClusterHosts, createSharedKeys } from './migrations/cluster.ts';
+import { clusterMigrations } from './migrations/cluster.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
 import {
   addAnnouncedStatus,
@@ -112,9 +112,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0085-pipeline-executions': { up: createPipelineExecutions },
     '0086-holdout-uses': { up: createHoldoutUses },
     '0088-scores-of-predictions': { up: addScores },
-    '0089-cluster': { up: (db) => createCluster(db, dialect) },
-    '0090-shared-keys': { up: (db) => createSharedKeys(db, dialect) },
-    '0096-cluster-hosts': { up: (db) => createClusterHosts(db, dialect) },
-    '0097-node-clocks': { up: (db) => addNodeClocks(db, dialect) },
+    ...clusterMigrations(dialect),
   };
 }

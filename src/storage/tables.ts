@@ -6,7 +6,16 @@
 import type { Kysely, Transaction as KyselyTransaction } from 'kysely';
 import type { AsyncRequestsTable, TransformObjectsTable, TransformsTable } from './tables/async-inference.ts';
 import type { AwsDocumentsTable, S3BucketsTable, S3ObjectsTable, S3PiecesTable, S3UploadsTable } from './tables/aws.ts';
-import type { ClusterHostsTable, ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable, SharedKeysTable } from './tables/cluster.ts';
+import type {
+  ClusterAuthoritiesTable,
+  ClusterHostCertificatesTable,
+  ClusterHostsTable,
+  ClusterJoinTokensTable,
+  ClusterNodesTable,
+  ClusterRolesTable,
+  ClusterSlotsTable,
+  SharedKeysTable,
+} from './tables/cluster.ts';
 import type { HourlyCostsTable } from './tables/costs.ts';
 import type { EndpointsTable, ScaledVariantsTable, ScalingStatesTable } from './tables/deployment.ts';
 import type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';
@@ -119,6 +128,9 @@ export interface Tables {
   object_blobs: ObjectBlobsTable;
   object_chunks: ObjectChunksTable;
   shared_keys: SharedKeysTable;
+  cluster_authorities: ClusterAuthoritiesTable;
+  cluster_host_certificates: ClusterHostCertificatesTable;
+  cluster_join_tokens: ClusterJoinTokensTable;
   cluster_hosts: ClusterHostsTable;
   cluster_nodes: ClusterNodesTable;
   cluster_roles: ClusterRolesTable;

@@ -28,6 +28,7 @@ const names = {
   access: { service: 'signin', type: 'AWS::IAM::AccessKey' },
   alarm: { service: 'cloudwatch', type: 'AWS::CloudWatch::Alarm' },
   bucket: { service: 's3', type: 'AWS::S3::Bucket' },
+  cluster: { service: 'sagemaker', type: null },
   dashboard: { service: 'cloudwatch', type: 'AWS::CloudWatch::Dashboard' },
   endpoint: { service: 'sagemaker', type: 'AWS::SageMaker::Endpoint' },
   'endpoint-config': { service: 'sagemaker', type: 'AWS::SageMaker::EndpointConfig' },

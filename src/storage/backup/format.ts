@@ -40,7 +40,15 @@ export const plainFiles: readonly string[] = ['config.json', 'keys.json', 'insta
 export const plainFileBytesMax = 16 * 2 ** 20;
 
 /** Rows about processes, and keys, of which a backup has the file: a restored database has none. */
-type ClusterTable = 'shared_keys' | 'cluster_hosts' | 'cluster_nodes' | 'cluster_roles' | 'cluster_slots';
+type ClusterTable =
+  | 'shared_keys'
+  | 'cluster_authorities'
+  | 'cluster_host_certificates'
+  | 'cluster_hosts'
+  | 'cluster_join_tokens'
+  | 'cluster_nodes'
+  | 'cluster_roles'
+  | 'cluster_slots';
 
 /** All tables except those of objects and of the cluster, each one before the tables whose foreign keys reference it. */
 export const tableNames = Object.keys({

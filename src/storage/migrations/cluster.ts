@@ -1,10 +1,24 @@
 /** Steps of `migrations.ts`: the nodes that share a PostgreSQL database, their roles and slots. */
 import { sql } from 'kysely';
+import type { Migration } from 'kysely/migration';
 import type { Dialect } from '../tables.ts';
 import type { AnyDatabase } from './any-database.ts';
 
+/** By name, in order. */
+export function clusterMigrations(dialect: Dialect): Record<string, Migration> {
+  return {
+    '0089-cluster': { up: (db) => createCluster(db, dialect) },
+    '0090-shared-keys': { up: (db) => createSharedKeys(db, dialect) },
+    '0091-node-addresses': { up: (db) => addNodeAddresses(db, dialect) },
+    '0092-authorities': { up: (db) => createAuthorities(db, dialect) },
+    '0093-join-tokens': { up: (db) => createJoinTokens(db, dialect) },
+    '0096-cluster-hosts': { up: (db) => createClusterHosts(db, dialect) },
+    '0097-node-clocks': { up: (db) => addNodeClocks(db, dialect) },
+  };
+}
+
 /** SQLite is used by one process. */
-export async function createCluster(db: AnyDatabase, dialect: Dialect): Promise<void> {
+async function createCluster(db: AnyDatabase, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;
   await db.schema
     .createTable('cluster_nodes')
@@ -40,7 +54,7 @@ export async function createCluster(db: AnyDatabase, dialect: Dialect): Promise<
 }
 
 /** How far the clock of each node is ahead of the database's. */
-export async function addNodeClocks(db: AnyDatabase, dialect: Dialect): Promise<void> {
+async function addNodeClocks(db: AnyDatabase, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;
   await db.schema
     .alterTable('cluster_nodes')
@@ -48,8 +62,50 @@ export async function addNodeClocks(db: AnyDatabase, dialect: Dialect): Promise<
     .execute();
 }
 
+/** Where the links of a node are accepted. */
+async function addNodeAddresses(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  await db.schema.alterTable('cluster_nodes').addColumn('address', 'text').execute();
+}
+
+/** The certificate authorities of a cluster, and the certificates of its hosts. */
+async function createAuthorities(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  await db.schema
+    .createTable('cluster_authorities')
+    .addColumn('number', 'integer', (column) => column.primaryKey())
+    .addColumn('cert', 'text', (column) => column.notNull())
+    .addColumn('sealed_key', 'text', (column) => column.notNull())
+    .addColumn('issues_from', 'bigint', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('cluster_host_certificates')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('serial', 'text', (column) => column.notNull())
+    .addColumn('previous_serial', 'text')
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .addColumn('joined_at', 'bigint', (column) => column.notNull())
+    .execute();
+}
+
+/** The tokens with which hosts join. */
+async function createJoinTokens(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  await db.schema
+    .createTable('cluster_join_tokens')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('secret_hash', 'text', (column) => column.notNull())
+    .addColumn('host', 'text')
+    .addColumn('uses_max', 'integer', (column) => column.notNull())
+    .addColumn('uses', 'integer', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .execute();
+}
+
 /** Encrypted keys. SQLite is beside `keys.json`. */
-export async function createSharedKeys(db: AnyDatabase, dialect: Dialect): Promise<void> {
+async function createSharedKeys(db: AnyDatabase, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;
   await db.schema
     .createTable('shared_keys')
@@ -61,7 +117,7 @@ export async function createSharedKeys(db: AnyDatabase, dialect: Dialect): Promi
 }
 
 /** Hosts and what the operator wants of them. What they report is in memory. */
-export async function createClusterHosts(db: AnyDatabase, dialect: Dialect): Promise<void> {
+async function createClusterHosts(db: AnyDatabase, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;
   await db.schema
     .createTable('cluster_hosts')

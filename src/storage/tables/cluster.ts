@@ -20,6 +20,46 @@ export interface ClusterNodesTable {
   clock_offset: Generated<number>;
   /** 1 while the node hands over its slots in order to leave. */
   draining: number;
+  /** `HOST:PORT` where other processes open links to it; null if it accepts none. */
+  address: string | null;
+}
+
+/** A certificate authority of the cluster. */
+export interface ClusterAuthoritiesTable {
+  /** Counts from 1; the cluster has one at a time, two while they are exchanged. */
+  number: number;
+  /** PEM. */
+  cert: string;
+  /** Its private key, encrypted with the cluster key. */
+  sealed_key: string;
+  /** From then on it issues certificates, epoch milliseconds. */
+  issues_from: number;
+  created_at: number;
+}
+
+/** The certificate of a host. A host without a row was removed, or has not joined. */
+export interface ClusterHostCertificatesTable {
+  name: string;
+  serial: string;
+  /** That with which it was renewed, which counts as well: the answer may have been lost. */
+  previous_serial: string | null;
+  /** Epoch milliseconds. */
+  expires_at: number;
+  joined_at: number;
+}
+
+/** A token with which hosts join. */
+export interface ClusterJoinTokensTable {
+  id: string;
+  /** SHA-256 of the secret, hexadecimal. */
+  secret_hash: string;
+  /** The only host that may use it, also if that host has a certificate already; null for any new host. */
+  host: string | null;
+  uses_max: number;
+  uses: number;
+  /** By the clock of the database, as `expires_at`. */
+  created_at: number;
+  expires_at: number;
 }
 
 /** A duty that one node has at a time. */

@@ -1,0 +1,104 @@
+/** The certificates of hosts that count: one for each name. A host whose row is removed is refused by all nodes. */
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import type { LinkPeer } from '../links/index.ts';
+import type { Database, Transaction } from '../storage/index.ts';
+
+/** A database that does not answer must not hold up links whose certificates are known. */
+const readMsMax = 500;
+
+/** A certificate, as its row names it. */
+export interface HostCertificate {
+  readonly name: string;
+  readonly serial: string;
+  /** Epoch milliseconds. */
+  readonly expiresAtMs: number;
+}
+
+interface CountedSerials {
+  readonly serial: string;
+  readonly previous: string | null;
+}
+
+export class HostCertificates {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  #reads = 0;
+  #latest = 0;
+  /** As last read. */
+  #counted: ReadonlyMap<string, CountedSerials> = new Map();
+
+  constructor(db: Database, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  /** Reads all rows. */
+  async refresh(): Promise<void> {
+    const read = ++this.#reads;
+    const rows = await this.#db.selectFrom('cluster_host_certificates').select(['name', 'serial', 'previous_serial']).execute();
+    if (read < this.#latest) return; // a slower read does not bring older rows back
+    this.#latest = read;
+    this.#counted = new Map(rows.map(({ name, serial, previous_serial: previous }) => [name, { serial, previous }]));
+  }
+
+  /** Whether the certificate counts, as far as the last read shows. Those of nodes do as long as they are valid. */
+  isCounted({ role, name }: LinkPeer, serial: string): boolean {
+    const counted = this.#counted.get(name);
+    return role === 'node' || counted?.serial === serial || (counted !== undefined && counted.previous === serial);
+  }
+
+  /** Rejects with `forbidden` if the certificate does not count any more. Without the database, the last read decides. */
+  async check(peer: LinkPeer, serial: string): Promise<void> {
+    if (peer.role === 'node') return;
+    await this.#refreshWithin(readMsMax);
+    if (!this.isCounted(peer, serial)) {
+      throw new PlatformError('forbidden', `the certificate of the host ${peer.name} was replaced, or the host removed: join again`);
+    }
+  }
+
+  /** Throws `already_exists` if another certificate has the name, unless it may be replaced. */
+  async claim(tx: Transaction, { name, serial, expiresAtMs }: HostCertificate, mayReplace: boolean): Promise<void> {
+    const nowMs = this.#clock.wallMs();
+    const values = { serial, previous_serial: null, expires_at: expiresAtMs, joined_at: nowMs };
+    const claimed = await tx
+      .insertInto('cluster_host_certificates')
+      .values({ name, ...values })
+      .onConflict((conflict) => {
+        const replaced = conflict.column('name').doUpdateSet(values);
+        return mayReplace ? replaced : replaced.where('cluster_host_certificates.expires_at', '<=', nowMs);
+      })
+      .returning('name')
+      .executeTakeFirst();
+    if (claimed === undefined) {
+      const advice = `choose another --name, or replace that host with a token of \`penstock cluster token create --name ${name}\``;
+      throw new PlatformError('already_exists', `a host of this cluster is named ${name}: ${advice}`);
+    }
+  }
+
+  /** `from`: the serial that the host has shown. It still counts, because the answer may be lost. Throws `forbidden` if it does not. */
+  async renew({ name, serial, expiresAtMs }: HostCertificate, from: string): Promise<void> {
+    const renewed = await this.#db
+      .updateTable('cluster_host_certificates')
+      .set({ serial, previous_serial: from, expires_at: expiresAtMs })
+      .where('name', '=', name)
+      .where((row) => row.or([row('serial', '=', from), row('previous_serial', '=', from)]))
+      .returning('name')
+      .executeTakeFirst();
+    if (renewed === undefined)
+      throw new PlatformError('forbidden', `the host ${name} was removed, or its certificate replaced: join again`);
+  }
+
+  /** Throws `not_found`. */
+  async remove(name: string): Promise<void> {
+    const { numDeletedRows } = await this.#db.deleteFrom('cluster_host_certificates').where('name', '=', name).executeTakeFirstOrThrow();
+    if (numDeletedRows === 0n) throw new PlatformError('not_found', `no host named ${name} has joined the cluster`);
+  }
+
+  async #refreshWithin(limitMs: number): Promise<void> {
+    let cancel = (): void => undefined;
+    const isOver = new Promise<void>((resolve) => (cancel = this.#clock.after(limitMs, resolve)));
+    await Promise.race([this.refresh().catch(() => undefined), isOver]);
+    cancel();
+  }
+}

@@ -1,0 +1,72 @@
+/** One attempt to open a link: connect, check the certificate of the node, introduce, read the answer. */
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import type { Clock } from '../clock.ts';
+import { messageOf } from '../errors.ts';
+import { type LinkAnswer, linkAnswer } from './answers.ts';
+import { introductionBytes, readIntroduction } from './introduction.ts';
+
+export interface LinkAttempt {
+  readonly clock: Pick<Clock, 'after'>;
+  /** `HOST:PORT` */
+  readonly address: string;
+  readonly tls: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized'>;
+  /** Why the other side is not the right one, before anything is sent to it; null if it is. */
+  readonly check: (socket: TLSSocket) => string | null;
+  readonly introduction: object;
+  /** For all of it. */
+  readonly limitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A paused connection, whose answer was read. */
+export interface AnsweredLink {
+  readonly socket: TLSSocket;
+  readonly answer: LinkAnswer;
+}
+
+/** Resolves with the reason if there is no answer. */
+export function openLink({ clock, address, tls, check, introduction, limitMs, signal }: LinkAttempt): Promise<AnsweredLink | string> {
+  const place = addressParts(address);
+  if (place === null) return Promise.resolve('its address is not HOST:PORT');
+  return new Promise((resolve) => {
+    // Its name in the cluster counts, not its address: `check` looks at it.
+    const checkServerIdentity = (): undefined => undefined;
+    const socket = connect({ ...place, ...tls, minVersion: 'TLSv1.3', checkServerIdentity });
+    socket.setNoDelay(true).setKeepAlive(true);
+    const settle = (): void => {
+      cancel();
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', onError).off('close', onClose);
+    };
+    const fail = (reason: string): void => {
+      settle();
+      socket.on('error', () => undefined).destroy();
+      resolve(reason);
+    };
+    const onError = (error: Error): void => fail(messageOf(error));
+    const onClose = (): void => fail('it closed the connection');
+    const onAbort = (): void => fail('the dial was given up');
+    const cancel = clock.after(limitMs, () => fail(`no answer within ${limitMs} ms`));
+    signal.addEventListener('abort', onAbort);
+    socket.on('error', onError).on('close', onClose);
+    socket.once('secureConnect', () => {
+      const reason = check(socket);
+      if (reason !== null) return fail(reason);
+      readIntroduction(socket, (message) => {
+        const answer = linkAnswer(message);
+        if (answer === null) return fail('its answer is not that of a node');
+        settle();
+        resolve({ socket, answer });
+      });
+      socket.write(introductionBytes(introduction));
+    });
+  });
+}
+
+/** `127.0.0.1:8002`, `node-1:8002` or `[::1]:8002`. Null for another text. */
+export function addressParts(address: string): { readonly host: string; readonly port: number } | null {
+  const [, bracketed, bare, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]{1,255})):(\d{1,5})$/.exec(address) ?? [];
+  const host = bracketed ?? bare;
+  const port = Number(digits);
+  return host === undefined || port > 65_535 ? null : { host, port };
+}
