@@ -5,7 +5,7 @@
 import { formatMetricKey, isReservedNamespace, MetricGroup, type MetricKey, type MetricName } from './metric-group.ts';
 
 /** Limit of the server's own groups and of clients' groups. As many released groups of the server can be retained in addition. */
-const groupsMax = 20_000;
+const groupsMaxDefault = 20_000;
 const metricsPerGroupMax = 200;
 
 /** One metric by its group and its name. */
@@ -31,6 +31,11 @@ export class MetricCatalogue {
   readonly #slotsUsed = { own: 0, others: 0 };
   #lastId = 0;
   #removals = 0;
+  readonly #groupsMax: number;
+
+  constructor(groupsMax: number = groupsMaxDefault) {
+    this.#groupsMax = groupsMax;
+  }
 
   /** Loads stored groups. */
   load(groups: readonly MetricGroup[]): void {
@@ -58,7 +63,7 @@ export class MetricCatalogue {
 
   /** Number of these metrics that do not fit, each counted after the previous ones. */
   isFullFor(requested: readonly NamedMetric[]): number {
-    const left = { own: groupsMax - this.#slotsUsed.own, others: groupsMax - this.#slotsUsed.others };
+    const left = { own: this.#groupsMax - this.#slotsUsed.own, others: this.#groupsMax - this.#slotsUsed.others };
     let lacking = 0;
     const added = new Map<string, Set<string>>();
     for (const { metricKey, metric } of requested) {
@@ -111,7 +116,7 @@ export class MetricCatalogue {
   /** Released groups beyond the limit: those silent for the longest time. */
   tooMany(): MetricGroup[] {
     const released = [...this.#groups.values()].filter(({ countsTowardsLimit, isChanged }) => !countsTowardsLimit && !isChanged);
-    return released.sort((one, other) => other.lastAtMs - one.lastAtMs).slice(groupsMax);
+    return released.sort((one, other) => other.lastAtMs - one.lastAtMs).slice(this.#groupsMax);
   }
 
   #release(isSelected: (group: MetricGroup) => boolean): void {

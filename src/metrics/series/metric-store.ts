@@ -28,6 +28,9 @@ export interface MetricStoreOptions {
   readonly clock: Clock;
   /** Writing failed: rows are retained within bounds and retried. */
   readonly onFailure: (error: unknown) => void;
+  /** Limits of groups and of spans in memory, of the server and of clients each. Default: 20,000 and 100,000. */
+  readonly groupsMax?: number;
+  readonly spansMax?: number;
 }
 
 /** A metric group, a time range and a period. */
@@ -73,9 +76,9 @@ const pointsMax = 100_800;
 /** Values are folded into spans as they arrive; reads merge the spans in memory with those in the database. */
 export class MetricStore {
   readonly #options: MetricStoreOptions;
-  readonly #catalogue = new MetricCatalogue();
+  readonly #catalogue: MetricCatalogue;
   /** Clients can put old data in any number of spans, so theirs are limited separately. */
-  readonly #spans = { own: new OpenSpans(), others: new OpenSpans() };
+  readonly #spans: { readonly own: OpenSpans; readonly others: OpenSpans };
   readonly #gatherers = new Set<() => void>();
   readonly #droppedBefore = new Map<SpanResolution, number>();
   #dropped = 0;
@@ -91,6 +94,8 @@ export class MetricStore {
 
   constructor(options: MetricStoreOptions) {
     this.#options = options;
+    this.#catalogue = new MetricCatalogue(options.groupsMax);
+    this.#spans = { own: new OpenSpans(options.spansMax), others: new OpenSpans(options.spansMax) };
     this.#pace = new WritePace(options.clock);
   }
 

@@ -14,12 +14,17 @@ export interface OpenSpan {
   isPart: boolean;
 }
 
-const spansMax = 100_000;
+const spansMaxDefault = 100_000;
 
 /** One span for each group, resolution and start. */
 export class OpenSpans {
   readonly #spans = new Map<string, OpenSpan>();
   #dropped = 0;
+  readonly #spansMax: number;
+
+  constructor(spansMax: number = spansMaxDefault) {
+    this.#spansMax = spansMax;
+  }
 
   /** Number of dropped spans. */
   get dropped(): number {
@@ -33,7 +38,7 @@ export class OpenSpans {
     if (span !== undefined) return span;
     span = { group, resolution, at, record: new Map(), isDirty: false, isPart: isPart() };
     this.#spans.set(key, span);
-    if (this.#spans.size > spansMax) this.#removeOldest();
+    if (this.#spans.size > this.#spansMax) this.#removeOldest();
     return span;
   }
 
