@@ -147,7 +147,7 @@ describe('a server that gets SIGTERM', () => {
     const server = await Server.start({ flags: ['--drain', '60s'] }); // the runs take long on a busy machine
     try {
       await server.deploy('slow', 'test_slow_loop');
-      const first = infer(server.url, 'slow', slowRun(600_000)); // long enough to see the others wait for it
+      const first = infer(server.url, 'slow', slowRun(400_000)); // long enough to see the others wait for it
       await server.busy('slow');
       const calls = [first, ...Array.from({ length: 3 }, () => infer(server.url, 'slow', slowRun(1000)))];
       await until('the other requests are queued', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) === 3);

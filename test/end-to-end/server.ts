@@ -88,7 +88,7 @@ export class Server {
     // A short drain, because fetch's keep-alive connections delay each shutdown by a fifth of it or more.
     if (!flags.includes('--drain')) up.push('--drain', '500ms');
     // Each model is measured after its registration: few tests need more than a rough profile.
-    if (!flags.includes('--profile-budget')) up.push('--profile-budget', '500ms');
+    if (!flags.includes('--profile-budget')) up.push('--profile-budget', '200ms');
     if (gateways !== undefined && !flags.includes('--gateways')) up.push('--gateways', gateways);
     if (objects !== undefined && !flags.includes('--objects')) {
       const place = new URL(objects);

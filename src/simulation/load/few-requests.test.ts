@@ -52,7 +52,7 @@ describe('economic', () => {
 
   test('starts no instances because of past cold starts', async () => {
     for (const steps of ['steps:10@0,80@600', 'steps:80@0']) {
-      const load = loadOf(steps, 60);
+      const load = loadOf(steps, 30);
       const corrected = await simulate(load, 'economic');
       const plain = await simulate(load, 'economic', { isCorrecting: false });
       assert(corrected.late > 0, 'no request met a cold start');
