@@ -17,6 +17,8 @@ interface FileCpu {
   readonly file: string;
   readonly ownMs: number;
   readonly childrenMs: number;
+  /** What the clock says. */
+  readonly wallMs: number;
 }
 
 function usedSoFar(file: string): FileCpu {
@@ -24,7 +26,7 @@ function usedSoFar(file: string): FileCpu {
   // After the name, which may contain spaces: state is the first field, cutime the fourteenth, in hundredths of a second.
   const stat = readFileSync('/proc/self/stat', 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { file, ownMs: (user + system) / 1000, childrenMs: (Number(fields[13]) + Number(fields[14])) * 10 };
+  return { file, ownMs: (user + system) / 1000, childrenMs: (Number(fields[13]) + Number(fields[14])) * 10, wallMs: performance.now() };
 }
 
 let current: FileCpu | null = null;
@@ -38,8 +40,9 @@ export function startsFile(file: string): void {
 
 function endsFile(): void {
   if (path === undefined || current === null) return;
-  const { file, ownMs, childrenMs } = usedSoFar(current.file);
-  const used: FileCpu = { file, ownMs: ownMs - current.ownMs, childrenMs: childrenMs - current.childrenMs };
+  const { file, ownMs, childrenMs, wallMs } = usedSoFar(current.file);
+  const { ownMs: ownBefore, childrenMs: childrenBefore, wallMs: startMs } = current;
+  const used: FileCpu = { file, ownMs: ownMs - ownBefore, childrenMs: childrenMs - childrenBefore, wallMs: wallMs - startMs };
   appendFileSync(path, `${JSON.stringify(used)}\n`);
   current = null;
 }
@@ -47,7 +50,7 @@ function endsFile(): void {
 if (path !== undefined && isMainThread) {
   // Set for the process of a file, and not for the one that starts it.
   const file = process.env['NODE_TEST_CONTEXT'] === undefined ? undefined : process.argv[1];
-  if (file !== undefined) current = { file: relative(process.cwd(), file), ownMs: 0, childrenMs: 0 };
+  if (file !== undefined) current = { file: relative(process.cwd(), file), ownMs: 0, childrenMs: 0, wallMs: 0 };
   process.on('exit', endsFile);
 }
 
@@ -58,9 +61,14 @@ export function cpuTables(linesPath: string): string {
   const files = sums(used, ({ file }) => file);
   const folders = sums(used, ({ file }) => dirname(file));
   return (
-    `\nprocessor time of ${files.length} files, of the tests' process and of its children: the first ${listed}\n${table(files.slice(0, listed))}` +
+    `\nprocessor time of ${files.length} files, of the tests' process and of its children, and the time by the clock: the first ${listed}\n${table(files.slice(0, listed))}` +
+    `\nprocessor time of those that wait longest\n${table(files.toSorted((a, b) => waitMs(b) - waitMs(a)).slice(0, listed))}` +
     `\nprocessor time of all folders\n${table([...folders, ...sums(used, () => 'in all')])}`
   );
+}
+
+function waitMs({ ownMs, childrenMs, wallMs }: FileCpu): number {
+  return wallMs - ownMs - childrenMs;
 }
 
 /** The largest first. */
@@ -70,11 +78,14 @@ function sums(used: readonly FileCpu[], nameOf: (one: FileCpu) => string): FileC
       file: name,
       ownMs: those.reduce((sum, { ownMs }) => sum + ownMs, 0),
       childrenMs: those.reduce((sum, { childrenMs }) => sum + childrenMs, 0),
+      wallMs: those.reduce((sum, { wallMs }) => sum + wallMs, 0),
     }))
     .sort((a, b) => b.ownMs + b.childrenMs - a.ownMs - a.childrenMs);
 }
 
 function table(rows: readonly FileCpu[]): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1).padStart(7)} s`;
-  return rows.map(({ file, ownMs, childrenMs }) => `${seconds(ownMs)} ${seconds(childrenMs)}  ${file}\n`).join('');
+  return rows
+    .map(({ file, ownMs, childrenMs, wallMs }) => `${seconds(ownMs)} ${seconds(childrenMs)} of ${seconds(wallMs)}  ${file}\n`)
+    .join('');
 }

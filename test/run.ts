@@ -1,15 +1,16 @@
 /**
- * Runs the tests: `node test/run.ts [quick | long] [slow]`.
+ * Runs the tests: `node test/run.ts [quick | ci | long] [slow]`.
  *
  * Tests of the sources share processes (`shared-process.ts`), because a process of its own costs a file more than its tests do. So do
- * those that start servers, some in each. What measures its own process gets one of its own; those that mostly wait go one after the other
- * beside them. All run side by side: two processes that start servers and one that does not; when those of one kind are over, the other
- * kind has its place.
+ * those that start servers, some in each. What measures its own process gets one of its own; those that mostly wait run beside them, two at
+ * a time. All run side by side: two processes that start servers and one that does not; when those of one kind are over, the other kind has
+ * its place.
  *
- * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `long` runs those that take too long
- * for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists what takes longest, and which
- * files and folders use most of the processor, instead of every test. With FAST_CHECK_SEED=NUMBER in the environment, random cases are the
- * same each time.
+ * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `ci` runs those that CI runs in
+ * addition, because they take a fourth of all the time and few changes break them: clients and libraries of others, the examples, and fuzzing
+ * of a server. `long` runs those that take too long for every change: the files `*.long.test.ts`, and all clients with their older generations
+ * too. `slow` lists what takes longest, and which files and folders use most of the processor, instead of every test. With
+ * FAST_CHECK_SEED=NUMBER in the environment, random cases are the same each time.
  *
  * A few failed files run once more, alone: thousands of tests with real processes, side by side on two processors, have a race left in
  * them now and then, and one race should not hide what the run says about a change. What passes only then is named as unstable at the
@@ -27,7 +28,7 @@ import { buildConsole } from './console/console-build.ts';
 import { cpuTables } from './file-cpu.ts';
 
 const root = join(import.meta.dirname, '..');
-const [isQuick, isLong, isSlow] = ['quick', 'long', 'slow'].map((word) => process.argv.includes(word));
+const [isQuick, isCi, isLong, isSlow] = ['quick', 'ci', 'long', 'slow'].map((word) => process.argv.includes(word));
 /** With three of them beside the others, two processors are so busy that tests with real clients miss their times. */
 const sideBySide = '--test-concurrency=2';
 const oneByOne = '--test-concurrency=1';
@@ -41,17 +42,28 @@ const ownProcess =
 /** Each loads the modules once more. */
 const sharedProcesses = 3;
 /** Files that start servers, in one process. */
-const filesWithServers = 8;
+const filesWithServers = 12;
 /** Of those, `quick` has none. Hooks for a whole file start something. */
 const takesLong =
   /^(?:before|after)(?:Each)?\(|\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|traces)\.ts'|simulat|from '\.\/replay/m;
 
-/** Files that keep less than half of a processor busy: most of their time, processes start and stop, or a time limit passes. */
+/** Files that keep less than a quarter of a processor busy: most of their time, processes start and stop, or a time limit passes. */
 const waits: readonly string[] = [
+  // The longest first.
+  'src/providers/isolation/isolation.test.ts',
+  'src/environments/environments.test.ts',
+  'test/end-to-end/damaged-artifact.test.ts',
+  'test/end-to-end/scaling.test.ts',
+  'src/providers/tasks/task-kills.test.ts',
+  'src/providers/processes/spawned.test.ts',
   'src/providers/processes/process-workers.test.ts',
   'test/end-to-end/watching.test.ts',
   'test/processes/processes.test.ts',
 ];
+
+/** Of those for AWS, all but what a new setting or member breaks first. */
+const forCi =
+  /^test\/(?:compat\/(?:mlflow|oip\/triton|aws\/(?!coverage|example-boto3|identity|settings-stay))|python\/(?:forms|models|selection|worker)\.|end-to-end\/examples|fuzz\/(?!cli|decoders|python-files)|object-stores\/moto)/;
 
 interface TestFile {
   readonly path: string;
@@ -66,6 +78,7 @@ interface Lane {
 
 interface Counts {
   readonly files: number;
+  readonly seconds: number;
   readonly code: number;
   /** Files with a failed test; a failed run without any is broken as a whole. */
   readonly failed: readonly string[];
@@ -91,7 +104,7 @@ function startsServers({ path }: TestFile): boolean {
 
 /** Runs files and forwards what they print: at once, or when they end, so that the lines of two runs do not mix. */
 async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Counts> {
-  if (those.length === 0) return { files: 0, code: 0, failed: [], counts: new Map() }; // node would run all tests of the folder
+  if (those.length === 0) return { files: 0, seconds: 0, code: 0, failed: [], counts: new Map() }; // node would run all tests of the folder
   const paths = those.map(({ path }) => path);
   const isShared = option === inOneProcess;
   const failedPath = join(mkdtempSync(join(tmpdir(), 'penstock-failed-')), 'files');
@@ -124,6 +137,7 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
     ...(penstock !== null && { TEST_PENSTOCK: penstock }),
     ...browser?.env,
   };
+  const startMs = performance.now();
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const output: Buffer[] = [];
   child.stdout.on('data', (piece: Buffer) => {
@@ -138,7 +152,7 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
   const counts = new Map([...lines].map(([, name = '', count]) => [name, Number(count)]));
   const failed = readFileSync(failedPath, 'utf8').split('\n').filter(Boolean);
   rmSync(dirname(failedPath), { recursive: true });
-  return { files: paths.length, code, counts, failed };
+  return { files: paths.length, seconds: (performance.now() - startMs) / 1000, code, counts, failed };
 }
 
 /** A `python3` that selects an interpreter, such as that of pyenv, takes 0.1 s of the processor at each start: the interpreter comes first. */
@@ -157,7 +171,8 @@ function exitOf(child: ChildProcess): Promise<number> {
 }
 
 const isForLong = ({ path }: TestFile): boolean => path.endsWith('.long.test.ts');
-const usual = files.filter((file) => !isForLong(file));
+const isForCi = ({ path }: TestFile): boolean => forCi.test(path);
+const usual = files.filter((file) => !isForLong(file) && isForCi(file) === isCi);
 const sharing = usual.filter((file) => canShare(file) && !startsServers(file));
 const withServers = usual.filter((file) => canShare(file) && startsServers(file));
 const own = usual.filter((file) => !canShare(file) && !waits.includes(file.path));
@@ -186,12 +201,12 @@ async function runEach(left: Lane[]): Promise<Counts[]> {
 async function runUsual(): Promise<Counts[]> {
   const servers = [{ those: own, option: oneByOne }, ...shared(withServers, Math.ceil(withServers.length / filesWithServers))];
   const sources = shared(sharing, sharedProcesses);
-  const waiting = usual.filter(({ path }) => waits.includes(path));
+  const waiting = waits.flatMap((path) => usual.filter((file) => file.path === path));
   const runs = await Promise.all([
     runEach(servers).then(async (done) => [...done, ...(await runEach(sources))]),
     runEach(servers),
     runEach(sources).then(async (done) => [...done, ...(await runEach(servers))]),
-    run({ those: waiting, option: oneByOne }).then((counts) => [counts]),
+    run({ those: waiting, option: sideBySide }).then((counts) => [counts]),
   ]);
   return runs.flat();
 }
@@ -216,6 +231,8 @@ if (!isSlow) {
   );
 }
 if (cpuFile !== null) {
+  const lanes = runs.filter(({ files: ran }) => ran > 0).map(({ files: ran, seconds }) => `${ran} files in ${seconds.toFixed(0)} s`);
+  process.stdout.write(`\nprocesses of tests: ${lanes.join(', ')}\n`);
   process.stdout.write(cpuTables(cpuFile));
   rmSync(dirname(cpuFile), { recursive: true });
 }
