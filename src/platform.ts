@@ -215,7 +215,8 @@ async function openModules(config: Config, product: Product, base: Base, closers
     await alerts.rules.refresh();
   });
   const batch = { transforms, evaluations, ...selections, training, tuning, pipelines };
-  const others = { s3, autoScaling, sagemaker, webhooks, cluster };
+  const nodeLinks = base.node?.links ?? null;
+  const others = { nodeLinks, s3, autoScaling, sagemaker, webhooks, cluster };
   return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...others, startGuards, health };
 }
 

@@ -153,6 +153,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
   const api = new NativeApi({
     db,
     cluster: null,
+    nodeLinks: null,
     environments,
     availability: database.availability,
     threads,

@@ -52,6 +52,7 @@ export type {
   TrainingDecisionBody,
 } from './records/decision-bodies.ts';
 export type { ApiServices } from './routing/services.ts';
+export type { CreatedJoinTokenBody, JoinTokenBody, RotationBody } from './server/cluster-access.ts';
 export type { ClusterBody, HostBody, HostDetailBody, NodeBody } from './server/cluster-bodies.ts';
 export type { SessionBody } from './server/session.ts';
 export type { StatusBody } from './server/status-body.ts';

@@ -41,6 +41,7 @@ import { auditActionOf } from './routing/route-actions.ts';
 import type { ApiServices } from './routing/services.ts';
 import { Streams } from './routing/streams.ts';
 import { clusterRoutes } from './server/cluster.ts';
+import { clusterAccessRoutes } from './server/cluster-access.ts';
 import { serverRoutes } from './server/server.ts';
 import { sessionRoutes } from './server/session.ts';
 import type { SimulationFacts } from './simulations/simulation-spec.ts';
@@ -93,6 +94,7 @@ const nouns = [
   sessionRoutes,
   serverRoutes,
   clusterRoutes,
+  clusterAccessRoutes,
   auditRoutes,
   catalogueRoutes,
   environmentRoutes,

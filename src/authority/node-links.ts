@@ -57,10 +57,16 @@ export class NodeLinks {
     const authority = await Authority.open(options);
     const links = new NodeLinks(options, authority, await authority.identityOf(peerOfNode(options)));
     await links.hosts.refresh();
-    serveJoins(links.port, { ...options, authority, tokens: links.tokens, hosts: links.hosts });
+    serveJoins(links.port, { ...options, nodes: () => links.nodes, authority, tokens: links.tokens, hosts: links.hosts });
     links.#address = await links.port.listen();
     links.#loop.open();
     return links;
+  }
+
+  /** `HOST:PORT` of all nodes, the home first. */
+  get nodes(): readonly string[] {
+    const nodes = this.#options.nodes();
+    return nodes.length === 0 ? [this.#address] : nodes;
   }
 
   /** `HOST:PORT` as bound. */

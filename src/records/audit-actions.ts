@@ -103,6 +103,7 @@ const resourceKinds = {
   JoinHost: 'host',
   ListAudit: 'trail',
   ListCallsToLabel: 'endpoint',
+  ListJoinTokens: 'cluster',
   ListKeys: 'key',
   LoadEndpoint: 'endpoint',
   LookupEvents: 'trail',

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Access, AccessConnection, Caller, KeyChanges } from '../../access/index.ts';
 import type { Alarms, Deliveries, Rules, WebhookPolicy } from '../../alerts/index.ts';
 import type { AsyncApi, Transforms } from '../../async-inference/index.ts';
+import type { NodeLinks } from '../../authority/index.ts';
 import type { BatchController, DeploymentPlanner, Planner, ScalingController } from '../../autoscaling/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../../costs/index.ts';
@@ -75,6 +76,8 @@ export interface GraphPipeline {
 }
 
 export interface ApiServices {
+  /** Null if the server is not a node of a cluster. */
+  readonly nodeLinks: NodeLinks | null;
   /** Null if the server has no nodes and hosts. */
   readonly cluster: ClusterView | null;
   /** For audit records outside of a transaction. */

@@ -7,6 +7,7 @@ import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
 import { clusterText, hostsText, nodesText } from '../../output/cluster-text.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../../verb.ts';
+import { addClusterAccess } from './cluster-access.ts';
 import { addHostVerbs } from './cluster-hosts.ts';
 
 interface ClusterOptions extends CommonOptions {
@@ -33,6 +34,7 @@ export function addCluster(program: Command, context: CliContext): void {
     return 0;
   });
   addHostVerbs(cluster, context);
+  addClusterAccess(cluster, context);
 }
 
 /** Null if no server responds, but its database can be read. A node that stands by has no API, and the one that serves may be away. */

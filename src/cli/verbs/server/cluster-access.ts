@@ -1,0 +1,90 @@
+/** `penstock cluster token create | list | revoke`, `penstock cluster remove` and `penstock cluster rotate`. */
+import { type Command, InvalidArgumentError } from 'commander';
+import type { CreatedJoinTokenBody, JoinTokenBody, RotationBody } from '../../../api/index.ts';
+import { parseDurationMs } from '../../../objective.ts';
+import type { CliContext } from '../../cli-context.ts';
+import { pathSegment } from '../../client/client.ts';
+import { positiveInteger } from '../../options/parsed-values.ts';
+import { timeText } from '../../output/format.ts';
+import { table } from '../../output/table.ts';
+import { type CommonOptions, verb, verbGroup } from '../../verb.ts';
+
+interface TokenOptions extends CommonOptions {
+  /** Milliseconds. */
+  readonly ttl: number;
+  readonly uses: number;
+  readonly name?: string;
+}
+
+interface RotateOptions extends CommonOptions {
+  readonly urgent?: boolean;
+}
+
+export function addClusterAccess(cluster: Command, context: CliContext): void {
+  const token = verbGroup(cluster, 'token', 'create, list and revoke the tokens with which hosts join');
+  verb(token, context, 'create', 'create a token; it is shown only once')
+    .with((command) =>
+      command
+        .option('--ttl <time>', 'how long it can be used, such as 30m or 2d', parsedTtl, 3_600_000)
+        .option('--uses <n>', 'how many hosts may join with it', positiveInteger, 1)
+        .option('--name <host>', 'the only host that may use it; it takes the place of a host of this name'),
+    )
+    .runs(async (session, { ttl, uses: max_uses, name: host }: TokenOptions) => {
+      const json = { ttl_s: Math.round(ttl / 1000), max_uses, host };
+      const created = await (await session.client()).post<CreatedJoinTokenBody>('/cluster/tokens', { json });
+      const use = host === undefined ? '' : ` --name ${host}`;
+      session.remark(`this token is shown only once, and can be used until ${timeText(created.expires_at)} (UTC). On the host:`);
+      session.print(created, `penstock host${use} --join ${created.token}\n`);
+      return 0;
+    });
+  verb(token, context, 'list', 'list the tokens that can still be used').runs(async (session) => {
+    const all = await (await session.client()).all<JoinTokenBody>('/cluster/tokens');
+    session.print(
+      all,
+      table(all, [
+        { title: 'TOKEN', cell: ({ id }) => id },
+        { title: 'HOST', cell: ({ host }) => host ?? 'any new' },
+        { title: 'USES', cell: ({ uses, max_uses: max }) => `${uses} of ${max}` },
+        { title: 'CREATED (UTC)', cell: ({ created_at: at }) => timeText(at) },
+        { title: 'EXPIRES (UTC)', cell: ({ expires_at: at }) => timeText(at) },
+      ]),
+    );
+    return 0;
+  });
+  verb(token, context, 'revoke <id>', 'revoke a token immediately; hosts that joined with it stay').runs(
+    async (session, _options, id: string) => {
+      await (await session.client()).delete(`/cluster/tokens/${pathSegment(id)}`);
+      session.print({ revoked: id }, `${id} was revoked\n`);
+      return 0;
+    },
+  );
+  verb(cluster, context, 'remove <host>', 'remove a host: its certificate is refused at once').runs(
+    async (session, _options, host: string) => {
+      await (await session.client()).delete(`/cluster/hosts/${pathSegment(host)}`);
+      session.print({ removed: host }, `${host} was removed: it can join again with a new token\n`);
+      return 0;
+    },
+  );
+  verb(cluster, context, 'rotate', 'replace the certificate authority of the cluster')
+    .with((command) =>
+      command.option(
+        '--urgent',
+        'at once, as after a leak of its key: every host must join again (default: within a day, without a break)',
+      ),
+    )
+    .runs(async (session, { urgent = false }: RotateOptions) => {
+      const rotation = await (await session.client()).post<RotationBody>('/cluster/rotate', { json: { urgent } });
+      const when = urgent ? 'now: hosts must join again' : `from ${timeText(rotation.issues_from)} (UTC) on; nothing needs to be done`;
+      session.print(rotation, `certificate authority ${rotation.authority} issues certificates ${when}\n`);
+      return 0;
+    });
+}
+
+/** In milliseconds. */
+function parsedTtl(text: string): number {
+  try {
+    return parseDurationMs(text);
+  } catch {
+    throw new InvalidArgumentError(`expected a time such as 30m, 12h or 2d, got '${text.slice(0, 40)}'`);
+  }
+}
