@@ -1,4 +1,5 @@
 /** Creates all modules in dependency order, starts them and stops them. */
+import assert from 'node:assert/strict';
 import { availableParallelism, uptime } from 'node:os';
 import { resolve } from 'node:path';
 import { Access, type KeyChanges, openKeys } from './access/index.ts';
@@ -104,18 +105,21 @@ async function build(
   product: Product,
   { closers, interrupted, onStandBy }: StandBy & { readonly closers: Closers },
 ): Promise<Platform> {
+  const interpreters = new LateInterpreters();
+  const workers = new LateWorkers(config, (environment) => interpreters.find(environment));
   let nodeFronts: NodeFronts | null = null;
   const standBy: StandByOptions['standBy'] = async (parts) => {
-    const opened = (nodeFronts = await NodeFronts.open(config, parts, closers));
-    opened.onStandBy = onStandBy;
-    return opened;
+    closers.add(workers);
+    const [fronts] = await Promise.all([NodeFronts.open(config, parts, closers), workers.open(parts)]);
+    fronts.onStandBy = onStandBy;
+    nodeFronts = fronts;
+    return fronts;
   };
   const foundation = await openFoundation(config, { version: product.version, interrupted, standBy }, closers);
   const { clock, directory, logs, startedAtMs } = foundation;
-  const interpreters = new LateInterpreters();
-  const interpreterOf: LateInterpreters['find'] = (environment) => interpreters.find(environment);
-  const forWorkers = { ...foundation, log: logs.platform, stateDirectory: directory.path, interpreterOf };
-  const provider = await openProvider(config, forWorkers, closers);
+  const provider = await workers.open(foundation);
+  workers.use(foundation);
+  closers.add(workers);
   const access = Access.open(directory.keysFile, clock, provider);
   const keys = await openKeys(config, { ...foundation, access }, closers);
   const tls = loadCertificate(config, directory.path, startedAtMs);
@@ -153,6 +157,52 @@ async function build(
   const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc, aws });
   const replaced = foundation.node?.replaced ?? new Promise<never>(() => undefined);
   return { ...addresses, ledger, replaced, signInLink, drain, close: () => closers.close() };
+}
+
+/** The provider of a node is opened while it stands by, with workers that wait for a model, and gets the rest once the node serves. */
+class LateWorkers {
+  readonly #config: Config;
+  readonly #interpreterOf: LateInterpreters['find'];
+  readonly #closers = new Closers();
+  #provider: Promise<LocalProvider> | null = null;
+  #foundation: Foundation | null = null;
+
+  constructor(config: Config, interpreterOf: LateInterpreters['find']) {
+    this.#config = config;
+    this.#interpreterOf = interpreterOf;
+  }
+
+  /** Opens it once. */
+  open({ clock, logs, directory }: Pick<Foundation, 'clock' | 'logs' | 'directory'>): Promise<LocalProvider> {
+    const foundation = (): Foundation => {
+      assert(this.#foundation !== null, 'no worker gets a model before the server serves');
+      return this.#foundation;
+    };
+    const late = this;
+    const deps = {
+      ...{ clock, log: logs.platform, stateDirectory: directory.path, interpreterOf: this.#interpreterOf },
+      get logGroups() {
+        return late.#foundation?.logGroups ?? null;
+      },
+      get objects() {
+        return foundation().objects;
+      },
+      get files() {
+        return foundation().files;
+      },
+    };
+    this.#provider ??= openProvider(this.#config, deps, this.#closers);
+    return this.#provider;
+  }
+
+  use(foundation: Foundation): void {
+    this.#foundation = foundation;
+  }
+
+  /** Once: a second call does nothing. */
+  close(): Promise<void> {
+    return this.#closers.close();
+  }
 }
 
 interface Base extends Foundation {

@@ -54,7 +54,7 @@ export interface MemberLimits {
 }
 
 /** A killed process is replaced within a second, one that froze or lost its database after 3 to 4 seconds. */
-export const defaultMemberLimits: MemberLimits = { renewEveryMs: 400, roundEveryMs: 200, ttlMs: 3000, absentMs: 500, movesMax: 8 };
+export const defaultMemberLimits: MemberLimits = { renewEveryMs: 200, roundEveryMs: 100, ttlMs: 3000, absentMs: 300, movesMax: 8 };
 
 /** The part of a lease on which its holder relies: clocks of two machines may differ in speed. */
 const certainShare = 0.9;

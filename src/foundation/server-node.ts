@@ -23,7 +23,9 @@ import { addressParts, type LinkIdentity } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
 import { type Database, endLockOfNode, type NodeLock, openMigrated, Presence } from '../storage/index.ts';
 
-const lookEveryMs = 100;
+/** Nothing is read for it: the rounds of the member do that. */
+const lookEveryMs = 20;
+const rejoinMs = 100;
 const connectMs = 5000;
 /** How long a server of the same name, which was just killed, may be taken for live. */
 const joinMsMax = 5000;
@@ -140,7 +142,7 @@ export class ServerNode implements NodeLock {
       } catch (error) {
         const mayBeDead = error instanceof PlatformError && error.code === 'wrong_state' && clock.nowMs() < untilMs;
         if (!mayBeDead) throw error;
-        await this.#pause();
+        await this.#pause(rejoinMs);
       }
     }
     this.#member.open();
@@ -209,8 +211,8 @@ export class ServerNode implements NodeLock {
     this.#lastWarning = message;
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#deps.clock.after(lookEveryMs, resolve));
+  #pause(ms = lookEveryMs): Promise<void> {
+    return new Promise((resolve) => this.#deps.clock.after(ms, resolve));
   }
 
   async #end(): Promise<void> {

@@ -17,9 +17,10 @@ import { pythonSettings } from './python/python-settings.ts';
 /** Timeout that suffices to inspect an archive of the maximum size on a slow disk. */
 const bundleTimeoutMs = 600_000;
 
-/** Modules that the provider stands on. */
+/** Modules that the provider stands on. Log groups, objects and files are read when a worker needs them, so they may be opened later. */
 export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | 'log' | 'stateDirectory'> {
-  readonly logGroups: LogGroups;
+  /** Null while no worker runs a model. */
+  readonly logGroups: LogGroups | null;
   /** Copies model files to this machine if needed. */
   readonly objects: { fetch(sha256: string): Promise<string> };
   /** Verifies model files before a worker opens them. */
@@ -33,7 +34,7 @@ export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | '
 
 /** Opens the provider as the configuration says. It ends its workers when `closers` close. */
 export async function openProvider(config: Config, deps: OpenProviderDeps, closers: Closers): Promise<LocalProvider> {
-  const { clock, log, stateDirectory, logGroups, objects, files, interpreterOf } = deps;
+  const { clock, log, stateDirectory, interpreterOf } = deps;
   const { warmWorkers, startDelayMs, isolation } = config;
   const { run, network, forkServer: forks } = pythonSettings(config.python, config);
   const python = run === 'off' ? undefined : { interpreterOf, hasNetwork: network === 'host', forks };
@@ -41,13 +42,15 @@ export async function openProvider(config: Config, deps: OpenProviderDeps, close
     clock,
     log,
     stateDirectory,
-    onLine: (spec, line, requestIds) => logWorkerLine(logGroups, spec, line, requestIds),
+    onLine: (spec, line, requestIds) => {
+      if (deps.logGroups !== null) logWorkerLine(deps.logGroups, spec, line, requestIds);
+    },
     fetchFile: async (sha256) => {
-      const path = await objects.fetch(sha256);
-      await files.check(path);
+      const path = await deps.objects.fetch(sha256);
+      await deps.files.check(path);
       return path;
     },
-    changeModel: (path, change) => files.change(path, change),
+    changeModel: (path, change) => deps.files.change(path, change),
     warmWorkers,
     startDelayMs: startDelayMs ?? 0,
     isolation: isolationSettings(isolation),

@@ -84,6 +84,9 @@ export class Listener {
   #turnRequests = 0;
   #isClosing = false;
   #isDrained = false;
+  /** Whether all routes of the control plane are registered. */
+  #isReady = false;
+  #whenReady: Promise<unknown> = Promise.resolve();
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
   constructor(options: ListenerOptions) {
@@ -187,17 +190,25 @@ export class Listener {
   /** Returns the URL once connections are accepted. Throws `unavailable` if the address cannot be bound. */
   async listen(): Promise<string> {
     const { host, port, tls, fronts = null } = this.#options;
-    await this.#app.ready();
+    const ready = Promise.resolve(this.#app.ready());
+    ready.then(
+      () => (this.#isReady = true),
+      () => undefined, // reported below
+    );
     let boundPort: number;
     try {
       if (fronts === null) {
+        await ready;
         this.#server.listen({ host, port, backlog: 1024 });
         await once(this.#server, 'listening');
         boundPort = (this.#server.address() as AddressInfo).port;
       } else {
+        // Inference does not wait for the rest.
+        this.#whenReady = ready;
         this.#server.listen({ path: await fronts.open(), backlog: 1024 });
         await once(this.#server, 'listening');
         boundPort = await fronts.start();
+        await ready;
       }
     } catch (cause) {
       await fronts?.close();
@@ -382,7 +393,8 @@ export class Listener {
       this.#enter(context.handle, request, response, url);
       return;
     }
-    control(request, response);
+    if (this.#isReady) control(request, response);
+    else void this.#whenReady.then(() => control(request, response));
   }
 
   #isFast(fast: FastRequest): boolean {
