@@ -76,6 +76,7 @@ const context: CliContext = {
     const reason = await Promise.race([interrupted, platform.replaced]);
     if (reason !== undefined) {
       process.stderr.write(`penstock: ${reason}\n`);
+      await platform.leave();
       return 1;
     }
     await platform.drain();

@@ -70,6 +70,8 @@ export interface Platform {
   readonly ledger: Ledger;
   /** Resolves, with the reason, when another node has taken the place of this one: it must end. */
   readonly replaced: Promise<string>;
+  /** After `replaced`: resolves when its clients have the answers to what they sent, from the other node. */
+  leave(): Promise<void>;
   /** A one-time sign-in link to the console; null on loopback, where sign-in is not needed. */
   signInLink(): string | null;
   /**
@@ -156,7 +158,8 @@ async function build(
     isLoopback(config.host) ? null : `${reachableUrl(url, listener.names)}/sign-in#${access.signInLink()}`;
   const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc, aws });
   const replaced = foundation.node?.replaced ?? new Promise<never>(() => undefined);
-  return { ...addresses, ledger, replaced, signInLink, drain, close: () => closers.close() };
+  const leave = async (): Promise<void> => (nodeFronts as NodeFronts | null)?.leave();
+  return { ...addresses, ledger, replaced, leave, signInLink, drain, close: () => closers.close() };
 }
 
 /** The provider of a node is opened while it stands by, with workers that wait for a model, and gets the rest once the node serves. */

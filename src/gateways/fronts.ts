@@ -51,8 +51,8 @@ export interface FrontsServices {
   readonly metrics: Pick<Metrics, 'gauge' | 'counter'>;
   /** With traces, all requests are forwarded to the server, which decides which are traced. */
   readonly hasTraces: boolean;
-  /** Endpoints whose requests wait. Default: none. */
-  readonly awaiting?: Awaiting;
+  /** Of a node: endpoints whose requests wait until they are in service again, and its links, which are accepted from the start on. */
+  readonly node?: { readonly awaiting: Awaiting; readonly links: LinkPort };
 }
 
 /** Its folder holds the socket of the processes, and is removed with it. */
@@ -87,8 +87,8 @@ export class Fronts implements FrontPort {
   /** Before `start`. */
   connect(services: FrontsServices): void {
     this.#services = services;
-    const { serving, metrics, awaiting } = services;
-    if (awaiting !== undefined) this.#awaited = new AwaitedEndpoints(awaiting, this.#deps.clock);
+    const { serving, metrics, node } = services;
+    if (node !== undefined) this.#awaited = new AwaitedEndpoints(node.awaiting, this.#deps.clock);
     serving.onRoutesChanged(() => this.#scheduleUpdate());
     const only = (value: number) => [{ labels: {}, value }];
     metrics.gauge('penstock_gateway_processes', 'Gateway processes that are linked to the server.', [], () => only(this.#links.size));
@@ -113,11 +113,16 @@ export class Fronts implements FrontPort {
   /** Resolves with the port once all processes accept connections at it. Throws if it cannot be bound. */
   async start(): Promise<number> {
     this.#processes.setTarget({ term: this.#term, own: { socketPath: this.#socketPath, token: this.#token } });
+    const { node } = this.#services;
+    if (node !== undefined) {
+      this.#acceptOthers(node.links);
+      node.links.becomeHome();
+    }
     return this.#processes.start();
   }
 
-  /** Accepts the processes of other nodes, and the connections of their clients. After `start`. */
-  acceptOthers(port: LinkPort): void {
+  /** The processes of other nodes, and the connections of their clients. */
+  #acceptOthers(port: LinkPort): void {
     const admit = (): void => {
       if (this.#isHandedOver) throw new PlatformError('unavailable', 'this node gives its place to another one');
     };

@@ -9,6 +9,8 @@ import { type Certificate, cannotListen, loadCertificate } from '../http/index.t
 import type { LinkIdentity } from '../links/index.ts';
 import { FrontProcesses } from './front-processes.ts';
 
+/** For the clients of a node that was replaced: their requests are answered by the new home. */
+const replacedTimes = { timeoutMs: 3000, graceMs: 500 };
 /** As for a server (http/listener/drain-servers.ts). */
 const graceMsMax = 2000;
 
@@ -66,6 +68,11 @@ export class NodeFronts {
     this.#identity = identity;
     this.#tell();
   };
+
+  /** Resolves when the clients of this node, which was replaced, have their answers and know that it ends. */
+  async leave(): Promise<void> {
+    await this.processes.drain(replacedTimes);
+  }
 
   #tell(): void {
     const home = this.#home;
