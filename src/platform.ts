@@ -1,5 +1,4 @@
 /** Creates all modules in dependency order, starts them and stops them. */
-import assert from 'node:assert/strict';
 import { availableParallelism, uptime } from 'node:os';
 import { resolve } from 'node:path';
 import { Access, type KeyChanges, openKeys } from './access/index.ts';
@@ -131,8 +130,9 @@ async function build(
   const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, keys, listener }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
-  const awaiting = foundation.node === null ? {} : { awaiting: readiness };
-  fronts?.connect({ ...modules, listener, hasTraces: foundation.traces !== null, ...awaiting });
+  // From the start of the fronts on, this node is the home: links of other kinds are registered by now.
+  const node = foundation.node === null ? {} : { node: { awaiting: readiness, links: foundation.node.links.port } };
+  fronts?.connect({ listener, serving: modules.serving, metrics: modules.metrics, hasTraces: foundation.traces !== null, ...node });
   const url = await listener.listen();
   modules.startGuards();
   modules.training.serve(reachableUrl(url, listener.names));
@@ -147,18 +147,13 @@ async function build(
   // Closed first, because worker exits from here on are caused by the shutdown and must not be recorded.
   closers.add(modules.workerEnds);
   directory.announce(url);
-  if (foundation.node !== null) {
-    const { port } = foundation.node.links;
-    fronts?.acceptOthers(port);
-    port.becomeHome();
-  }
   const addresses = { url, grpc: grpc?.address ?? null };
   logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');
   const signInLink = (): string | null =>
     isLoopback(config.host) ? null : `${reachableUrl(url, listener.names)}/sign-in#${access.signInLink()}`;
   const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc, aws });
   const replaced = foundation.node?.replaced ?? new Promise<never>(() => undefined);
-  const leave = async (): Promise<void> => (nodeFronts as NodeFronts | null)?.leave();
+  const leave = async (): Promise<void> => nodeFronts?.leave();
   return { ...addresses, ledger, replaced, leave, signInLink, drain, close: () => closers.close() };
 }
 
@@ -177,24 +172,8 @@ class LateWorkers {
 
   /** Opens it once. */
   open({ clock, logs, directory }: Pick<Foundation, 'clock' | 'logs' | 'directory'>): Promise<LocalProvider> {
-    const foundation = (): Foundation => {
-      assert(this.#foundation !== null, 'no worker gets a model before the server serves');
-      return this.#foundation;
-    };
-    const late = this;
-    const deps = {
-      ...{ clock, log: logs.platform, stateDirectory: directory.path, interpreterOf: this.#interpreterOf },
-      get logGroups() {
-        return late.#foundation?.logGroups ?? null;
-      },
-      get objects() {
-        return foundation().objects;
-      },
-      get files() {
-        return foundation().files;
-      },
-    };
-    this.#provider ??= openProvider(this.#config, deps, this.#closers);
+    const parts = { clock, log: logs.platform, stateDirectory: directory.path, interpreterOf: this.#interpreterOf };
+    this.#provider ??= openProvider(this.#config, { ...parts, modelDeps: () => this.#foundation }, this.#closers);
     return this.#provider;
   }
 

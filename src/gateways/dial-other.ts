@@ -5,11 +5,14 @@ import { HomeDialer } from '../links/index.ts';
 import { SystemRandom } from '../random.ts';
 import type { HomeDial, OtherHome } from './home-target.ts';
 
+/** Clients wait for the answer of a node that is about to be the home. */
+const pauseMsMax = 100;
+
 export class OtherHomes {
   readonly #dialer: HomeDialer;
 
   constructor(clock: Clock) {
-    this.#dialer = new HomeDialer({ clock, random: new SystemRandom() });
+    this.#dialer = new HomeDialer({ clock, random: new SystemRandom(), pauseMsMax });
   }
 
   /** Resolves with a paused connection. Rejects when aborted. */

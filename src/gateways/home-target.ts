@@ -47,8 +47,10 @@ export interface HomeTargetsDeps {
 
 /** The server accepts one connection in a turn of its event loop; thousands may be dialled at once. */
 const retryMs = 10;
-/** Until a home that does not answer is dialled again. */
+/** Until the socket of a server that is about to listen is dialled again. */
 const absentMs = 25;
+/** Until another node that refused this process is dialled again: its dialer repeats everything else itself. */
+const refusedMs = 250;
 
 /** Follows the home. */
 export class HomeTargets {
@@ -86,7 +88,7 @@ export class HomeTargets {
       } catch (error) {
         const isBusy = (error as NodeJS.ErrnoException).code === 'EAGAIN';
         if (!this.#deps.waits && !isBusy) throw error;
-        if (!changed.aborted) await this.#pause(isBusy ? retryMs : absentMs);
+        if (!changed.aborted && !signal.aborted) await this.#pause(isBusy ? retryMs : target.own === undefined ? refusedMs : absentMs);
       }
     }
   }

@@ -26,6 +26,8 @@ export interface HomeDialerOptions {
   /** `HOST:PORT` of the nodes, most likely home first. */
   readonly addresses?: readonly string[];
   readonly identity?: LinkIdentity;
+  /** The longest pause between two rounds, in milliseconds. Default: a second. Shorter where clients wait. */
+  readonly pauseMsMax?: number;
   /** Told once per failed attempt, for logs. */
   readonly onFailure?: (address: string, reason: string) => void;
 }
@@ -134,7 +136,7 @@ export class HomeDialer {
   async #pause(round: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { clock, random } = this.#options;
-    const limitMs = Math.min(pauseMs.first * 2 ** round, pauseMs.max);
+    const limitMs = Math.min(pauseMs.first * 2 ** round, this.#options.pauseMsMax ?? pauseMs.max);
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         cancel();

@@ -1,4 +1,5 @@
 /** Opens the provider that runs workers on this machine. */
+import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
 import type { Closers } from '../closers.ts';
 import type { Config } from '../config.ts';
@@ -17,10 +18,9 @@ import { pythonSettings } from './python/python-settings.ts';
 /** Timeout that suffices to inspect an archive of the maximum size on a slow disk. */
 const bundleTimeoutMs = 600_000;
 
-/** Modules that the provider stands on. Log groups, objects and files are read when a worker needs them, so they may be opened later. */
-export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | 'log' | 'stateDirectory'> {
-  /** Null while no worker runs a model. */
-  readonly logGroups: LogGroups | null;
+/** What workers need once they have a model: it is opened after the provider. */
+export interface ModelDeps {
+  readonly logGroups: LogGroups;
   /** Copies model files to this machine if needed. */
   readonly objects: { fetch(sha256: string): Promise<string> };
   /** Verifies model files before a worker opens them. */
@@ -28,13 +28,24 @@ export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | '
     check(path: string): Promise<void>;
     readonly change: NonNullable<LocalProviderOptions['changeModel']>;
   };
+}
+
+/** Modules that the provider stands on. */
+export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | 'log' | 'stateDirectory'> {
+  /** Null until the server serves: no worker has a model before. */
+  readonly modelDeps: () => ModelDeps | null;
   /** Finds the Python of an environment. */
   readonly interpreterOf: PythonHost['interpreterOf'];
 }
 
 /** Opens the provider as the configuration says. It ends its workers when `closers` close. */
 export async function openProvider(config: Config, deps: OpenProviderDeps, closers: Closers): Promise<LocalProvider> {
-  const { clock, log, stateDirectory, interpreterOf } = deps;
+  const { clock, log, stateDirectory, modelDeps, interpreterOf } = deps;
+  const opened = (): ModelDeps => {
+    const late = modelDeps();
+    assert(late !== null, 'no worker gets a model before the server serves');
+    return late;
+  };
   const { warmWorkers, startDelayMs, isolation } = config;
   const { run, network, forkServer: forks } = pythonSettings(config.python, config);
   const python = run === 'off' ? undefined : { interpreterOf, hasNetwork: network === 'host', forks };
@@ -43,14 +54,16 @@ export async function openProvider(config: Config, deps: OpenProviderDeps, close
     log,
     stateDirectory,
     onLine: (spec, line, requestIds) => {
-      if (deps.logGroups !== null) logWorkerLine(deps.logGroups, spec, line, requestIds);
+      const late = modelDeps();
+      if (late !== null) logWorkerLine(late.logGroups, spec, line, requestIds);
     },
     fetchFile: async (sha256) => {
-      const path = await deps.objects.fetch(sha256);
-      await deps.files.check(path);
+      const { objects, files } = opened();
+      const path = await objects.fetch(sha256);
+      await files.check(path);
       return path;
     },
-    changeModel: (path, change) => deps.files.change(path, change),
+    changeModel: (path, change) => opened().files.change(path, change),
     warmWorkers,
     startDelayMs: startDelayMs ?? 0,
     isolation: isolationSettings(isolation),

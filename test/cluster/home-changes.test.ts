@@ -1,0 +1,77 @@
+/** Three nodes on one database: clients of any of them are served by the home, and notice nothing when it is another node. */
+import assert from 'node:assert/strict';
+import { Agent } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { until } from '../end-to-end/poll.ts';
+import { whyNoPostgres } from '../postgres-server.ts';
+import { ended, Load, NodesFixture, post } from './nodes-fixture.ts';
+
+describe('three nodes', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
+  let nodes: NodesFixture;
+  let load: Load;
+  const agent = new Agent({ keepAlive: true });
+  before(async () => {
+    nodes = await NodesFixture.create();
+    await nodes.start('a');
+    await nodes.deployDigits('a');
+    await Promise.all([nodes.start('b'), nodes.start('c')]);
+    load = new Load(nodes, { ...nodes.digits, perNode: 2 });
+  });
+  after(async () => {
+    await load?.use();
+    agent.destroy();
+    await nodes?.close();
+  });
+
+  const infer = (name: string, key: string) => post(agent, nodes.node(name).url, nodes.digits.path, { key, body: nodes.digits.body });
+
+  test('serve inferences and control calls at each of them', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      const { status, body } = await infer(name, nodes.key);
+      assert.equal(status, 200, body);
+      assert(body.includes(nodes.digits.expected));
+      assert.equal((await nodes.call<{ name: string }>(name, 'GET', '/endpoints/digits')).name, 'digits');
+    }
+    const page = await (await fetch(`${nodes.node('b').url}/metrics`, { headers: { authorization: `Bearer ${nodes.key}` } })).text();
+    assert.match(page, /^penstock_gateway_processes 3$/m, 'those of other nodes are counted');
+  });
+
+  test('need no key of a client on the machine of the home alone', async () => {
+    assert.equal((await infer('a', '')).status, 200);
+    for (const name of ['b', 'c']) {
+      const { status, body } = await infer(name, '');
+      assert.equal(status, 401, body);
+      const response = await fetch(`${nodes.node(name).url}/api/v1/endpoints`);
+      assert.equal(response.status, 401);
+      await response.text();
+    }
+  });
+
+  test('reject a revoked key everywhere within a second', async () => {
+    const { id, secret } = await nodes.call<{ id: string; secret: string }>('c', 'POST', '/keys', { role: 'invoker' });
+    const key = `${id}:${secret}`;
+    for (const name of ['a', 'b', 'c']) assert.equal((await infer(name, key)).status, 200);
+    await nodes.call('b', 'DELETE', `/keys/${id}`);
+    await until('it is rejected', async () => {
+      const statuses = await Promise.all(['a', 'b', 'c'].map(async (name) => (await infer(name, key)).status));
+      return statuses.every((status) => status === 401);
+    });
+  });
+
+  test('answer all requests of other nodes while the home is killed, and while the next one ends', async () => {
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const home = await nodes.home();
+      const others = ['a', 'b', 'c'].filter((name) => name !== home && nodes.isRunning(name));
+      await load.use(...others);
+      await until('requests are answered', () => load.answered > 20);
+      load.reset();
+      nodes.node(home).child.kill(signal);
+      assert.equal(await ended(nodes.node(home)), signal === 'SIGTERM' ? 0 : signal);
+      await until('another node is the home', async () => others.includes(await nodes.home()));
+      const before = load.answered;
+      await until('requests are answered', () => load.answered > before + 20);
+      assert.deepEqual(load.report().failed, []);
+      load.reset();
+    }
+  });
+});
