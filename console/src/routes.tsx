@@ -94,6 +94,7 @@ const routeTree = root.addChildren([
     path: '/monitoring',
     component: lazyRouteComponent(() => import('./monitoring/monitoring-page.tsx'), 'MonitoringPage'),
   }),
+  createRoute({ ...under, path: '/cluster', component: lazyRouteComponent(() => import('./cluster/cluster-page.tsx'), 'ClusterPage') }),
   createRoute({ ...under, path: '/settings', component: lazyRouteComponent(() => import('./access/settings-page.tsx'), 'SettingsPage') }),
 ]);
 

@@ -14,6 +14,7 @@ export interface NavigationPage {
     | '/selection'
     | '/costs'
     | '/monitoring'
+    | '/cluster'
     | '/settings'
     | '/deploy';
   readonly title: string;
@@ -36,6 +37,7 @@ export const pages: readonly NavigationPage[] = [
   { to: '/costs', title: 'Costs', icon: 'costs', key: 'c', place: 'main' },
   { to: '/monitoring', title: 'Monitoring', icon: 'monitoring', key: 'a', place: 'main' },
   { to: '/environments', title: 'Environments', icon: 'file', key: 'n', place: 'system' },
+  { to: '/cluster', title: 'Cluster', icon: 'cluster', key: 'u', place: 'system' },
   { to: '/settings', title: 'Settings', icon: 'settings', key: 's', place: 'system' },
   { to: '/deploy', title: 'Deploy a model', icon: 'plus', key: 'd', place: 'search' },
 ];

@@ -20,7 +20,7 @@ export function Sidebar({ onNavigate }: { readonly onNavigate?: () => void }): R
   if (groups !== undefined) counts['/models'] = groups.items.length;
   const linksAt = (place: NavigationPage['place']): ReactElement[] =>
     pages
-      .filter((page) => page.place === place)
+      .filter((page) => page.place === place && (page.to !== '/cluster' || status?.cluster === true))
       .map((page) => <PageLink key={page.to} page={page} count={counts[page.to]} onNavigate={onNavigate} />);
   return (
     <div className="side-body">

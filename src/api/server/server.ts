@@ -12,7 +12,7 @@ import { type StatusBody, statusBody } from './status-body.ts';
 /** What these routes need of the server. */
 type Services = Pick<
   ApiServices,
-  'access' | 'audit' | 'availability' | 'clock' | 'db' | 'deployments' | 'keys' | 'machine' | 'prices' | 'server' | 'workers'
+  'access' | 'audit' | 'availability' | 'clock' | 'cluster' | 'db' | 'deployments' | 'keys' | 'machine' | 'prices' | 'server' | 'workers'
 >;
 
 export function serverRoutes(services: Services): ApiRoute[] {
@@ -97,9 +97,10 @@ function status(
     availability,
     workers,
     clock,
+    cluster,
     server,
     machine,
-  }: Pick<ApiServices, 'deployments' | 'availability' | 'workers' | 'clock' | 'server' | 'machine'>,
+  }: Pick<ApiServices, 'deployments' | 'availability' | 'workers' | 'clock' | 'cluster' | 'server' | 'machine'>,
   { role }: Caller,
 ): StatusBody {
   const views = deployments.list();
@@ -120,6 +121,7 @@ function status(
     cores: server.cores,
     processor_ms: processorBodyOf(machine.times),
     data_directory: hasPermission(role, 'administer') ? server.dataDirectory : null,
+    cluster: cluster !== null,
     grpc: server.grpc(),
     rss_bytes: process.memoryUsage.rss(),
     endpoints,

@@ -36,6 +36,7 @@ export const statusBody = z.strictObject({
       'Processor time of the machine since it started, in milliseconds: used by all processes, available, and used by the server and its workers. For differences; null if unknown.',
     ),
   data_directory: z.string().nullable().describe('Absolute path; null without the permission `administer`.'),
+  cluster: z.boolean().describe('Whether it is a node of a cluster.'),
   grpc: z.string().nullable().describe('Address of the gRPC server, host:port; null if gRPC is off.'),
   rss_bytes: z.number(),
   endpoints: z.record(z.string(), z.number()).describe('Number of endpoints by status.'),

@@ -1,0 +1,135 @@
+/** The cluster: its nodes, its hosts with their workers, what moved, and why. */
+import './cluster-page.css';
+import { useQuery } from '@tanstack/react-query';
+import type { ReactElement } from 'react';
+import type { ClusterBody } from '../../../src/api/index.ts';
+import { get } from '../api/client.ts';
+import { Card } from '../kit/card.tsx';
+import { DataTable, type TableColumn } from '../kit/data-table.tsx';
+import { Ago } from '../kit/format/ago.tsx';
+import { count, duration, plural, sentence } from '../kit/format/format.ts';
+import { NumberStrip } from '../kit/number-strip.tsx';
+import { Empty } from '../kit/page/empty.tsx';
+import { LoadedContent } from '../kit/page/loaded.tsx';
+import { Note } from '../kit/page/note.tsx';
+import { PageLayout } from '../kit/page/page.tsx';
+import { useSearchValues } from '../kit/page/search-state.ts';
+import { HostDetail } from './host-detail.tsx';
+import { HostTable } from './host-table.tsx';
+import { NodeMark, vcpus } from './marks.tsx';
+import { PlacementCards } from './placement-cards.tsx';
+
+const refreshMs = 2000;
+
+export function ClusterPage(): ReactElement {
+  const [{ host }, change] = useSearchValues();
+  const query = useQuery({
+    queryKey: ['cluster'],
+    queryFn: ({ signal }) => get<ClusterBody>('/cluster', {}, signal),
+    refetchInterval: refreshMs,
+  });
+  return (
+    <PageLayout title="Cluster" facts={<span>One node serves, the others stand by. Workers run on hosts.</span>}>
+      <LoadedContent query={query} what="The cluster could not be loaded.">
+        {(cluster) =>
+          cluster.nodes.length === 0 ? (
+            <NoCluster />
+          ) : (
+            <>
+              <div className="section">
+                <Numbers cluster={cluster} />
+              </div>
+              {cluster.notes.map((note) => (
+                <div className="section" key={note}>
+                  <Note tone="warn" title={sentence(note)} />
+                </div>
+              ))}
+              <Nodes nodes={cluster.nodes} />
+              <HostTable hosts={cluster.hosts} open={host} onOpen={(name) => change({ host: name === host ? undefined : name })} />
+              {host === undefined || !cluster.hosts.some(({ name }) => name === host) ? null : <HostDetail key={host} name={host} />}
+              <PlacementCards cluster={cluster} />
+            </>
+          )
+        }
+      </LoadedContent>
+    </PageLayout>
+  );
+}
+
+function NoCluster(): ReactElement {
+  return (
+    <div className="section">
+      <Empty title="This server is alone" command="penstock up --node a --database-url postgres://…">
+        Nodes share a PostgreSQL database: if one fails, another takes its place. Hosts add machines for workers.
+      </Empty>
+    </div>
+  );
+}
+
+function Numbers({ cluster: { nodes, hosts, wanted, pending, moving } }: { readonly cluster: ClusterBody }): ReactElement {
+  const live = nodes.filter(({ state }) => state === 'serves' || state === 'stands by').length;
+  const ready = hosts.filter(({ state }) => state === 'ready').length;
+  const workers = hosts.reduce((sum, host) => sum + host.workers, 0);
+  const [vcpu, used] = [hosts.reduce((sum, host) => sum + host.vcpu, 0), hosts.reduce((sum, host) => sum + host.vcpu_used, 0)];
+  return (
+    <NumberStrip
+      numbers={[
+        { label: 'Nodes', value: count(live), note: live < nodes.length ? `${nodes.length - live} dead or silent` : 'all respond' },
+        {
+          label: 'Hosts ready',
+          value: count(ready),
+          unit: `of ${hosts.length}`,
+          note: wanted === null ? 'no host is linked' : `${wanted.hosts} wanted, ${wanted.spare} of them to spare`,
+        },
+        { label: 'vCPU reserved', value: vcpus(used), unit: `of ${vcpus(vcpu)}`, bar: vcpu === 0 ? null : used / vcpu },
+        {
+          label: 'Workers',
+          value: count(workers),
+          note: moving.length === 0 ? 'none moves' : `${plural(moving.length, 'worker')} on the move`,
+        },
+        {
+          label: 'Without host',
+          value: count(pending.length),
+          note: pending[0]?.reason ?? 'every worker has one',
+          ...(pending.length === 0 ? {} : { tone: 'warn' as const }),
+        },
+      ]}
+    />
+  );
+}
+
+type NodeRow = ClusterBody['nodes'][number];
+
+function Nodes({ nodes }: { readonly nodes: readonly NodeRow[] }): ReactElement {
+  const columns: readonly TableColumn<NodeRow>[] = [
+    { title: 'Node', sort: ({ name }) => name, cell: ({ name }) => <span className="cluster-name">{name}</span> },
+    { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <NodeMark state={state} /> },
+    {
+      title: 'Lease',
+      isNumber: true,
+      cell: ({ state, lease_ms: leaseMs }) =>
+        state === 'dead' ? <span className="dim">–</span> : leaseMs > 0 ? `${duration(leaseMs)} left` : `ran out ${duration(-leaseMs)} ago`,
+    },
+    {
+      title: 'Clock',
+      isNumber: true,
+      isWide: true,
+      cell: ({ state, clock_offset_ms: offset }) => (state === 'dead' ? <span className="dim">–</span> : clockText(offset)),
+    },
+    { title: 'Version', isWide: true, cell: ({ version }) => version },
+    { title: 'Joined', isWide: true, cell: ({ joined_at: at }) => <Ago at={at} /> },
+  ];
+  return (
+    <Card title="Nodes" className="section">
+      <DataTable caption="Nodes" columns={columns} rows={nodes} keyOf={({ name }) => name} />
+    </Card>
+  );
+}
+
+/** A small difference is the time that a query takes. */
+const clockShownMs = 100;
+
+function clockText(offsetMs: number): string {
+  if (Math.abs(offsetMs) < clockShownMs) return 'right';
+  return `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'ahead' : 'behind'}`;
+}

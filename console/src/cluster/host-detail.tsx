@@ -1,0 +1,123 @@
+/** A host with its workers, and what the operator can do with it. */
+import { Button } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { type ReactElement, useState } from 'react';
+import type { HostDetailBody } from '../../../src/api/index.ts';
+import { get, path, post } from '../api/client.ts';
+import { useHasPermission } from '../api/session.ts';
+import { Card } from '../kit/card.tsx';
+import { Confirm } from '../kit/confirm.tsx';
+import { DataTable, type TableColumn } from '../kit/data-table.tsx';
+import { Ago } from '../kit/format/ago.tsx';
+import { mib, plural, sentence } from '../kit/format/format.ts';
+import { LoadedContent } from '../kit/page/loaded.tsx';
+import { Note } from '../kit/page/note.tsx';
+import { HostMark, HostWorkerMark, vcpus } from './marks.tsx';
+
+const refreshMs = 2000;
+
+export function HostDetail({ name }: { readonly name: string }): ReactElement {
+  const query = useQuery({
+    queryKey: ['cluster', 'host', name],
+    queryFn: ({ signal }) => get<HostDetailBody>(path('/cluster/hosts/:host', { host: name }), {}, signal),
+    refetchInterval: refreshMs,
+  });
+  return (
+    <LoadedContent query={query} what={`Host ${name} could not be loaded.`} heights={[160]}>
+      {(host) => (
+        <Card
+          title={`Workers on ${host.name}`}
+          className="section"
+          aside={<HostMark state={host.state} />}
+          end={<HostActions host={host} />}
+        >
+          {host.blocked.map(({ worker, reason }) => (
+            <div className="body" key={worker}>
+              <Note tone="warn" title={`${worker} cannot leave.`}>
+                {sentence(reason)}
+              </Note>
+            </div>
+          ))}
+          <Workers workers={host.workers} />
+        </Card>
+      )}
+    </LoadedContent>
+  );
+}
+
+type WorkerRow = HostDetailBody['workers'][number];
+
+function Workers({ workers }: { readonly workers: readonly WorkerRow[] }): ReactElement {
+  const columns: readonly TableColumn<WorkerRow>[] = [
+    { title: 'Worker', sort: ({ id }) => id, cell: ({ id }) => <span className="mono">{id}</span> },
+    { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <HostWorkerMark state={state} /> },
+    {
+      title: 'Endpoint',
+      isWide: true,
+      sort: ({ endpoint }) => endpoint,
+      cell: ({ endpoint, variant }) => (
+        <>
+          <Link to="/endpoints/$endpoint" params={{ endpoint }}>
+            {endpoint}
+          </Link>{' '}
+          <span className="mut">{variant}</span>
+        </>
+      ),
+    },
+    { title: 'Model', isWide: true, sort: ({ model }) => model, cell: ({ model }) => model },
+    { title: 'Kind', isWide: true, cell: ({ kind, instance_type: type }) => (kind === 'function' ? 'function' : type) },
+    { title: 'vCPU', isNumber: true, sort: ({ vcpu }) => vcpu, cell: ({ vcpu }) => vcpus(vcpu) },
+    {
+      title: 'Memory',
+      isNumber: true,
+      isWide: true,
+      sort: ({ memory_mib: memory }) => memory,
+      cell: ({ memory_mib: memory }) => mib(memory),
+    },
+    { title: 'Started', isWide: true, cell: ({ started_at: at }) => <Ago at={at} /> },
+  ];
+  return <DataTable caption="Workers" columns={columns} rows={workers} keyOf={({ id }) => id} whenEmpty="No workers run on it." />;
+}
+
+function HostActions({ host: { name, state, workers } }: { readonly host: HostDetailBody }): ReactElement | null {
+  const mayChange = useHasPermission('administer');
+  const client = useQueryClient();
+  const [isDraining, setIsDraining] = useState(false);
+  if (!mayChange) return null;
+  const change = async (verb: 'drain' | 'cordon' | 'uncordon'): Promise<void> => {
+    await post(path(`/cluster/hosts/:host/${verb}`, { host: name }));
+    await client.invalidateQueries({ queryKey: ['cluster'] });
+  };
+  return (
+    <span className="host-actions">
+      {state === 'ready' ? (
+        <Button size="xs" onClick={() => void change('cordon')}>
+          Cordon
+        </Button>
+      ) : null}
+      {state === 'draining' || state === 'lost' ? null : (
+        <Button size="xs" onClick={() => setIsDraining(true)}>
+          Drain
+        </Button>
+      )}
+      {state === 'cordoned' || state === 'draining' ? (
+        <Button size="xs" onClick={() => void change('uncordon')}>
+          Uncordon
+        </Button>
+      ) : null}
+      {isDraining ? (
+        <Confirm
+          title={`Drain host ${name}?`}
+          consequences={[
+            `${plural(workers.length, 'worker')} move to other hosts, one at a time per variant. A replacement is ready before its worker stops.`,
+            'The host takes no workers until it is uncordoned.',
+          ]}
+          action="Drain host"
+          onConfirm={() => change('drain')}
+          onClose={() => setIsDraining(false)}
+        />
+      ) : null}
+    </span>
+  );
+}

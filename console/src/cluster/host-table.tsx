@@ -1,0 +1,62 @@
+/** The hosts with what is reserved on each, and how they are linked. */
+import type { ReactElement } from 'react';
+import type { HostBody } from '../../../src/api/index.ts';
+import { Card } from '../kit/card.tsx';
+import { DataTable, type TableColumn } from '../kit/data-table.tsx';
+import { count, duration, mib, ms } from '../kit/format/format.ts';
+import { HostMark, vcpus } from './marks.tsx';
+
+interface HostTableProps {
+  readonly hosts: readonly HostBody[];
+  readonly open: string | undefined;
+  readonly onOpen: (name: string) => void;
+}
+
+export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement {
+  const columns: readonly TableColumn<HostBody>[] = [
+    {
+      title: 'Host',
+      sort: ({ name }) => name,
+      cell: ({ name }) => (
+        <button type="button" className="host-name" aria-expanded={name === open} onClick={() => onOpen(name)}>
+          {name}
+        </button>
+      ),
+    },
+    { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <HostMark state={state} /> },
+    { title: 'Zone', isWide: true, sort: ({ zone }) => zone, cell: ({ zone }) => zone },
+    {
+      title: 'vCPU',
+      isNumber: true,
+      sort: ({ vcpu, vcpu_used: used }) => used / Math.max(1, vcpu),
+      cell: ({ vcpu, vcpu_used: used }) => `${vcpus(used)} of ${vcpus(vcpu)}`,
+    },
+    {
+      title: 'Memory',
+      isNumber: true,
+      isWide: true,
+      sort: ({ memory_mib: memory, memory_used_mib: used }) => used / Math.max(1, memory),
+      cell: ({ memory_mib: memory, memory_used_mib: used }) => `${mib(used)} of ${mib(memory)}`,
+    },
+    { title: 'Workers', isNumber: true, sort: ({ workers }) => workers, cell: ({ workers }) => count(workers) },
+    { title: 'Link', isWide: true, cell: (host) => linkText(host) },
+    { title: 'Address', isWide: true, cell: ({ address }) => address ?? <span className="dim">–</span> },
+  ];
+  return (
+    <Card title="Hosts" className="section" footer="vCPU and memory are reserved by the sizes of the workers.">
+      <DataTable
+        caption="Hosts"
+        columns={columns}
+        rows={hosts}
+        keyOf={({ name }) => name}
+        isSelected={({ name }) => name === open}
+        whenEmpty="No host has joined: workers run on the node that serves."
+      />
+    </Card>
+  );
+}
+
+function linkText({ link, lag_ms: lagMs, silent_ms: silentMs }: HostBody): string {
+  if (link === 'linked') return lagMs === null ? 'linked' : `linked, ${ms(lagMs)} ms`;
+  return silentMs === null ? 'not linked' : `broken for ${duration(silentMs)}`;
+}

@@ -1,0 +1,45 @@
+/** The states of nodes, hosts and workers. */
+import type { ReactElement } from 'react';
+import type { ClusterBody, HostBody, HostDetailBody } from '../../../src/api/index.ts';
+import { type StateKind, StateMark } from '../kit/state-mark.tsx';
+
+const nodeKinds: Readonly<Record<ClusterBody['nodes'][number]['state'], readonly [StateKind, string]>> = {
+  serves: ['ok', 'Serves'],
+  'stands by': ['zero', 'Stands by'],
+  'does not respond': ['warn', 'Does not respond'],
+  dead: ['bad', 'Dead'],
+};
+
+const hostKinds: Readonly<Record<HostBody['state'], readonly [StateKind, string]>> = {
+  ready: ['ok', 'Ready'],
+  cordoned: ['person', 'Cordoned'],
+  draining: ['changing', 'Draining'],
+  away: ['warn', 'Away'],
+  lost: ['bad', 'Lost'],
+};
+
+const workerKinds: Readonly<Record<HostDetailBody['workers'][number]['state'], readonly [StateKind, string]>> = {
+  starting: ['changing', 'Starting'],
+  ready: ['ok', 'Ready'],
+  failed: ['bad', 'Failed'],
+};
+
+/** `6.5`: functions have parts of a vCPU. */
+export function vcpus(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: 1 });
+}
+
+export function NodeMark({ state }: { readonly state: keyof typeof nodeKinds }): ReactElement {
+  const [kind, text] = nodeKinds[state];
+  return <StateMark kind={kind}>{text}</StateMark>;
+}
+
+export function HostMark({ state }: { readonly state: keyof typeof hostKinds }): ReactElement {
+  const [kind, text] = hostKinds[state];
+  return <StateMark kind={kind}>{text}</StateMark>;
+}
+
+export function HostWorkerMark({ state }: { readonly state: keyof typeof workerKinds }): ReactElement {
+  const [kind, text] = workerKinds[state];
+  return <StateMark kind={kind}>{text}</StateMark>;
+}

@@ -1,0 +1,77 @@
+/** What moves now, what has no host, and where workers started and moved last. */
+import { Link } from '@tanstack/react-router';
+import type { ReactElement } from 'react';
+import type { ClusterBody } from '../../../src/api/index.ts';
+import { Card } from '../kit/card.tsx';
+import { DataTable, type TableColumn } from '../kit/data-table.tsx';
+import { Ago } from '../kit/format/ago.tsx';
+import { sentence } from '../kit/format/format.ts';
+
+type Recent = ClusterBody['recent'][number];
+type Pending = ClusterBody['pending'][number];
+type Moving = ClusterBody['moving'][number];
+
+const causes: Readonly<Record<Moving['cause'], string>> = {
+  'host-lost': 'its host was lost',
+  'host-draining': 'its host drains',
+  'host-on-notice': 'its host will be taken away',
+  spread: 'too many of its variant were there',
+};
+
+export function PlacementCards({ cluster: { moving, pending, recent } }: { readonly cluster: ClusterBody }): ReactElement {
+  return (
+    <>
+      {moving.length === 0 ? null : (
+        <Card title="On the move" className="section">
+          <DataTable caption="Workers that move" columns={movingColumns} rows={moving} keyOf={({ worker }) => worker} />
+        </Card>
+      )}
+      {pending.length === 0 ? null : (
+        <Card title="Without host" className="section">
+          <DataTable caption="Workers without host" columns={pendingColumns} rows={pending} keyOf={({ worker }) => worker} />
+        </Card>
+      )}
+      <Card title="Placements" className="section" footer="Each placement of an instance is a decision of its endpoint.">
+        <DataTable
+          caption="Placements, the latest first"
+          columns={recentColumns}
+          rows={recent}
+          keyOf={({ id }) => id}
+          whenEmpty="No instance was placed on a host yet."
+        />
+      </Card>
+    </>
+  );
+}
+
+const movingColumns: readonly TableColumn<Moving>[] = [
+  { title: 'Worker', cell: ({ worker }) => <span className="mono">{worker}</span> },
+  { title: 'From', cell: ({ from }) => from ?? <span className="dim">–</span> },
+  { title: 'To', cell: ({ to }) => to },
+  { title: 'Because', isWide: true, cell: ({ cause }) => causes[cause] },
+  { title: 'Since', isWide: true, cell: ({ since }) => <Ago at={since} /> },
+];
+
+const pendingColumns: readonly TableColumn<Pending>[] = [
+  { title: 'Worker', cell: ({ worker }) => <span className="mono">{worker}</span> },
+  { title: 'Because', cell: ({ reason }) => <span className="placement-why">{sentence(reason)}</span> },
+  { title: 'Since', isWide: true, cell: ({ since }) => <Ago at={since} /> },
+];
+
+const recentColumns: readonly TableColumn<Recent>[] = [
+  { title: 'Worker', sort: ({ worker }) => worker, cell: ({ worker }) => <span className="mono">{worker}</span> },
+  { title: 'From', isWide: true, cell: ({ from }) => from ?? <span className="dim">–</span> },
+  { title: 'Host', sort: ({ to }) => to, cell: ({ to }) => to },
+  {
+    title: 'Endpoint',
+    isWide: true,
+    sort: ({ endpoint }) => endpoint,
+    cell: ({ endpoint }) => (
+      <Link to="/endpoints/$endpoint" params={{ endpoint }}>
+        {endpoint}
+      </Link>
+    ),
+  },
+  { title: 'Why', isWide: true, cell: ({ explanation }) => <span className="mut placement-why">{explanation}</span> },
+  { title: 'When', sort: ({ at }) => at, cell: ({ at }) => <Ago at={at} /> },
+];

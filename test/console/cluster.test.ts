@@ -1,0 +1,158 @@
+/**
+ * The page of a cluster. The server of the test is alone; the answers of its API are replaced by those of a cluster with hosts, in the
+ * shapes that the API declares.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { ClusterBody, HostBody, HostDetailBody, StatusBody } from '../../src/api/index.ts';
+import { type BrowserView, Console, noBrowser } from './browser.ts';
+
+const at = (agoS: number): string => new Date(Date.now() - 1000 * agoS).toISOString();
+
+const host = (name: string, zone: string, changes: Partial<HostBody> = {}): HostBody => ({
+  name,
+  zone,
+  state: 'ready',
+  since: at(7200),
+  vcpu: 16,
+  vcpu_used: 6.5,
+  memory_mib: 65_536,
+  memory_used_mib: 20_480,
+  on_notice: false,
+  link: 'linked',
+  silent_ms: 120,
+  lag_ms: 1.2,
+  address: '10.0.1.11',
+  workers: 5,
+  ...changes,
+});
+
+function clusterBody(): ClusterBody {
+  const node = { version: '0.1.0', joined_at: at(86_400), clock_offset_ms: 12 };
+  const reason = 'no ready host has 16 vCPU and 64 GiB free; 4 hosts known, 1 draining, 1 lost';
+  const placed = (id: string, worker: string, from: string | null, to: string, trigger: string): ClusterBody['recent'][number] => ({
+    id,
+    at: at(40),
+    endpoint: 'digits',
+    trigger,
+    worker,
+    from,
+    to,
+    explanation: `${worker} ${from === null ? 'starts on' : `moves from ${from} to`} ${to}: instances are spread: zone b has 0 of 2 instances without it, the host 0, 41 % of it is in use with this worker, it has the artifact; 2 of 4 hosts had room`,
+  });
+  return {
+    nodes: [
+      { ...node, name: 'a', state: 'serves', lease_ms: 2800 },
+      { ...node, name: 'b', state: 'stands by', lease_ms: 2650, clock_offset_ms: 61_000 },
+      { ...node, name: 'c', state: 'dead', lease_ms: -900_000 },
+    ],
+    hosts: [
+      host('h1', 'a', { state: 'draining', workers: 2 }),
+      host('h2', 'b'),
+      host('h3', 'c', { address: '10.0.3.11', vcpu_used: 1, workers: 1 }),
+      host('h4', 'a', {
+        state: 'lost',
+        link: 'lost',
+        silent_ms: 64_000,
+        lag_ms: null,
+        address: null,
+        workers: 0,
+        vcpu_used: 0,
+        memory_used_mib: 0,
+      }),
+    ],
+    moving: [{ worker: 'digits.alltraffic.3.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h2', since: at(3) }],
+    pending: [{ worker: 'resnet.alltraffic.1.0', endpoint: 'resnet', reason, since: at(300) }],
+    recent: [placed('1', 'digits.alltraffic.3.0', 'h1', 'h2', 'host-draining'), placed('2', 'digits.alltraffic.3.1', null, 'h3', 'start')],
+    wanted: {
+      hosts: 5,
+      packed: 2,
+      spare: 3,
+      too_large: 0,
+      reason: '9 workers fill 2 hosts of 16 vCPU and 65536 MiB, and each of 3 zones has one to spare',
+    },
+    notes: ['the clock of node b is 61.0 s ahead of that of the database: set it, for example with NTP'],
+  };
+}
+
+function hostDetail(): HostDetailBody {
+  const worker = (id: string, state: 'ready' | 'starting'): HostDetailBody['workers'][number] => ({
+    id,
+    endpoint: 'digits',
+    variant: 'AllTraffic',
+    model: 'digits/3',
+    kind: 'instance',
+    instance_type: 'local.2',
+    state,
+    vcpu: 2,
+    memory_mib: 4096,
+    started_at: at(4000),
+  });
+  const workers = [worker('digits.alltraffic.3.0', 'ready'), worker('digits.alltraffic.3.2', 'ready')];
+  const blocked = [
+    { worker: 'digits.alltraffic.3.2', endpoint: 'digits', reason: 'no ready host has 2 vCPU and 4 GiB free; 4 hosts known', since: at(9) },
+  ];
+  return { ...host('h1', 'a', { state: 'draining' }), workers, blocked };
+}
+
+describe('the page of a cluster', { skip: noBrowser }, () => {
+  let made: Console;
+  before(async () => {
+    made = await Console.start();
+  });
+  after(() => made?.end());
+
+  /** What the page called to change a host. */
+  async function openCluster(options: Parameters<Console['open']>[1], place = '/cluster'): Promise<{ view: BrowserView; calls: string[] }> {
+    const view = await made.open('/costs', options);
+    const calls: string[] = [];
+    await view.page.route('**/api/v1/status', async (route) => {
+      const body = (await (await route.fetch()).json()) as StatusBody;
+      await route.fulfill({ json: { ...body, cluster: true } });
+    });
+    await view.page.route('**/api/v1/cluster', (route) => route.fulfill({ json: clusterBody() }));
+    await view.page.route('**/api/v1/cluster/hosts/**', (route) => {
+      const { method, url } = { method: route.request().method(), url: new URL(route.request().url()) };
+      if (method === 'POST') calls.push(url.pathname);
+      return route.fulfill({ json: hostDetail() });
+    });
+    await view.goTo(place);
+    return { view, calls };
+  }
+
+  for (const scheme of ['light', 'dark'] as const) {
+    test(`shows nodes, hosts, workers and what moved, ${scheme}`, async () => {
+      const { view, calls } = await openCluster({ scheme });
+      const { page } = view;
+      await page.getByRole('complementary', { name: 'Sidebar' }).getByRole('link', { name: 'Cluster' }).waitFor();
+      await page.getByText('The clock of node b is 61.0 s ahead').waitFor();
+      await page.getByRole('button', { name: 'h1' }).click();
+      await page.getByRole('heading', { name: 'Workers on h1' }).waitFor();
+      await page.getByText('digits.alltraffic.3.2 cannot leave.').waitFor();
+      await view.assertAccessible();
+      await view.assertNoSidewaysScroll();
+      await view.screenshot(`cluster-${scheme}`);
+      await page.getByRole('button', { name: 'Uncordon' }).click();
+      await page.getByRole('heading', { name: 'Workers on h1' }).waitFor();
+      assert.deepEqual(calls, ['/api/v1/cluster/hosts/h1/uncordon']);
+      view.assertQuiet();
+    });
+
+    test(`fits a screen of 390 px, ${scheme}`, async () => {
+      const { view } = await openCluster({ scheme, width: 390, height: 844 }, '/cluster?host=h1');
+      await view.page.getByRole('heading', { name: 'Workers on h1' }).waitFor();
+      await view.assertAccessible();
+      await view.assertNoSidewaysScroll();
+      await view.screenshot(`cluster-${scheme}-narrow`);
+      view.assertQuiet();
+    });
+  }
+
+  test('says on a server that is alone how a cluster begins, and is not in the sidebar', async () => {
+    const view = await made.open('/cluster');
+    await view.page.getByText('This server is alone').waitFor();
+    assert.equal(await view.page.getByRole('complementary', { name: 'Sidebar' }).getByRole('link', { name: 'Cluster' }).count(), 0);
+    await view.assertAccessible();
+    view.assertQuiet();
+  });
+});
