@@ -7,10 +7,10 @@
  * its place.
  *
  * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `ci` runs those that CI runs in
- * addition, because they take a fourth of all the time and few changes break them: clients and libraries of others, the examples, and fuzzing
- * of a server. `long` runs those that take too long for every change: the files `*.long.test.ts`, and all clients with their older generations
- * too. `slow` lists what takes longest, and which files and folders use most of the processor, instead of every test. With
- * FAST_CHECK_SEED=NUMBER in the environment, random cases are the same each time.
+ * addition, because they take a third of all the time and few changes break them, such as clients and libraries of others. `long` runs
+ * those that take too long for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists
+ * what takes longest, and which files and folders use most of the processor, instead of every test. With FAST_CHECK_SEED=NUMBER in the
+ * environment, random cases are the same each time.
  *
  * A few failed files run once more, alone: thousands of tests with real processes, side by side on two processors, have a race left in
  * them now and then, and one race should not hide what the run says about a change. What passes only then is named as unstable at the
@@ -61,9 +61,20 @@ const waits: readonly string[] = [
   'test/processes/processes.test.ts',
 ];
 
-/** Of those for AWS, all but what a new setting or member breaks first. */
-const forCi =
-  /^test\/(?:compat\/(?:mlflow|oip\/triton|aws\/(?!coverage|example-boto3|identity|settings-stay))|python\/(?:forms|models|selection|worker)\.|end-to-end\/examples|fuzz\/(?!cli|decoders|python-files)|object-stores\/moto)/;
+/** Run by CI alone, after the others. */
+const forCi: readonly RegExp[] = [
+  // Clients and libraries of others. Of those for AWS, all but what a new setting or member breaks first.
+  /^test\/compat\/(?:mlflow|oip\/triton|aws\/(?!coverage|example-boto3|identity|settings-stay))/,
+  /^test\/python\/(?:forms|models|selection|worker)\./,
+  /^test\/object-stores\/moto/,
+  /^test\/end-to-end\/examples/,
+  // Random requests to a server.
+  /^test\/fuzz\/(?!cli|decoders|python-files)/,
+  // Pages of the console beside the way from a model to its endpoint.
+  /^test\/console\/(?:alarms|environments|pipelines|python-models|roll-back|selection|training)/,
+  // Each kills or compares for half a minute what other files prove in parts.
+  /^test\/end-to-end\/(?:challenger|killed-executions|standby)/,
+];
 
 interface TestFile {
   readonly path: string;
@@ -171,7 +182,7 @@ function exitOf(child: ChildProcess): Promise<number> {
 }
 
 const isForLong = ({ path }: TestFile): boolean => path.endsWith('.long.test.ts');
-const isForCi = ({ path }: TestFile): boolean => forCi.test(path);
+const isForCi = ({ path }: TestFile): boolean => forCi.some((pattern) => pattern.test(path));
 const usual = files.filter((file) => !isForLong(file) && isForCi(file) === isCi);
 const sharing = usual.filter((file) => canShare(file) && !startsServers(file));
 const withServers = usual.filter((file) => canShare(file) && startsServers(file));
