@@ -398,7 +398,9 @@ describe('an isolated training job', { timeout: 60_000 }, () => {
 describe('a restarted server', { timeout: 60_000 }, () => {
   test('continues a job whose task it stopped with a new attempt', async () => {
     const first = await TrainingFixture.open();
-    const script = 'echo begin; [ -f $ML/checkpoints/c ] && exit 0; echo c > $ML/checkpoints/c; while true; do sleep 0.05; done';
+    // It prints once its checkpoint is written, because it is stopped then.
+    const script =
+      '[ -f $ML/checkpoints/c ] && echo begin && exit 0; echo c > $ML/checkpoints/c; echo begin; while true; do sleep 0.05; done';
     const checkpoints = { bucket: 'team', prefix: 'c', path: '/opt/ml/checkpoints' };
     await first.training.create(first.spec('again-1', script, { checkpoints }), 'tester');
     await first.training.create(first.spec('again-2', 'echo two'), 'tester');
