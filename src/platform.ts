@@ -37,7 +37,7 @@ import {
   type StandByOptions,
 } from './foundation/index.ts';
 import { Fronts, NodeFronts } from './gateways/index.ts';
-import { noHosts, openCluster } from './hosts/index.ts';
+import { type HomeProvider, openCluster, openHosts, type PlacedProvider } from './hosts/index.ts';
 import {
   type Certificate,
   drainServers,
@@ -118,16 +118,17 @@ async function build(
   };
   const foundation = await openFoundation(config, { version: product.version, interrupted, standBy }, closers);
   const { clock, directory, logs, startedAtMs } = foundation;
-  const provider = await workers.open(foundation);
+  const local = await workers.open(foundation);
   workers.use(foundation);
   closers.add(workers);
+  const { provider, placed } = await openHosts(config, { ...foundation, log: logs.platform, local }, closers);
   const access = Access.open(directory.keysFile, clock, provider);
   const keys = await openKeys(config, { ...foundation, access }, closers);
   const tls = loadCertificate(config, directory.path, startedAtMs);
   const { processes = null } = (nodeFronts ?? {}) as { readonly processes?: NodeFronts['processes'] };
   const fronts = Fronts.open(config, { clock, log: logs.platform, tls, processes }, foundation.node?.epoch);
   const listener = openListener(config, { tls, access, fronts, logs, clock });
-  const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, keys, listener }, closers);
+  const modules = await openModules(config, product, { ...foundation, interpreters, provider, placed, access, keys, listener }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
   // From the start of the fronts on, this node is the home: links of other kinds are registered by now.
@@ -189,7 +190,9 @@ class LateWorkers {
 
 interface Base extends Foundation {
   readonly interpreters: LateInterpreters;
-  readonly provider: LocalProvider;
+  readonly provider: HomeProvider;
+  /** Null without a cluster. */
+  readonly placed: PlacedProvider | null;
   readonly access: Access;
   readonly keys: KeyChanges;
   readonly listener: Listener;
@@ -213,7 +216,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const s3 = await openBuckets(core);
   const histories = openHistories(core, closers);
   for (const part of [core.refusals, registry, core.profiles]) closers.add(part);
-  const cluster = (await openCluster({ isNode: base.node !== null, hosts: noHosts }, { ...core, log }, closers))?.view ?? null;
+  const cluster = (await openCluster(base.placed, { ...core, log }, closers))?.view ?? null;
   await deployments.open();
   closers.add(deployments);
   let backlogOf: ScaledVariantDeps['backlogOf'] = () => null; // until asynchronous inference is open

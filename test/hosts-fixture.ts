@@ -1,11 +1,13 @@
 /** A home with hosts in one process: agents with real workers, linked over sockets that a test can cut, silence or speak on itself. */
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { SystemClock } from '../src/clock.ts';
 import { AgentArtifacts } from '../src/hosts/agent-artifacts.ts';
 import { HostAgent, type HostAgentOptions } from '../src/hosts/host-agent.ts';
@@ -191,6 +193,29 @@ export class HostsFixture {
     const [ofAgent, ofHome] = link?.(near, far) ?? [near, far];
     linked.serve(ofHome, name, fields);
     return ofAgent;
+  }
+
+  /** An agent as a process of its own, which links to `home`. Resolves when it has reported. */
+  async spawnHost(home: PlacedProvider, name: string): Promise<ChildProcess> {
+    const facts = { instance: name, version: '0', zone: 'z1', cpuMilli: 8000, memoryMiB: 16_384 };
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+      socket.on('error', quiet);
+      this.links.set(name, socket);
+      home.linked.serve(socket, name, facts);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const program = fileURLToPath(new URL('./agent-process.ts', import.meta.url));
+    const child = spawn(process.execPath, [program, String(port), join(this.root, name)], { stdio: ['ignore', 'ignore', 'inherit'] });
+    this.#closers.push(async () => {
+      server.close();
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    });
+    await until(() => home.linked.host(name)?.isLinked === true, `${name} is linked`);
+    return child;
   }
 
   async close(): Promise<void> {

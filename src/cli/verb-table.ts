@@ -24,6 +24,11 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       load: async () => (await import('./verbs/server/up.ts')).addQuickstart,
     },
     {
+      usage: 'host',
+      summary: 'run workers of a cluster on this machine',
+      load: async () => (await import('./verbs/server/host.ts')).addHost,
+    },
+    {
       usage: 'env',
       summary: 'print shell exports for the server of --data-dir (ignores PENSTOCK_URL): eval "$(penstock env)"',
       load: async () => (await import('./verbs/server/env.ts')).addEnv,

@@ -91,6 +91,11 @@ export class HostChannel {
     return this.#socket.writableLength;
   }
 
+  /** Since the last byte. */
+  get silentMs(): number {
+    return this.#deps.clock.nowMs() - this.#receivedAtMs;
+  }
+
   /** Whether the memory of a frame of this call is still to be read. */
   isSending(call: number): boolean {
     return this.#outgoing.has(call);

@@ -67,6 +67,11 @@ export class HostLink {
     this.#channel.send(0, jsonFrame(0, hostKinds.welcome, { epoch: deps.epoch }));
   }
 
+  /** Since the last byte of the agent. */
+  get silentMs(): number {
+    return this.#channel.silentMs;
+  }
+
   /** Resolves when the agent has done it. Rejects with its error, and with `WorkerLost` if the link ends. */
   command(message: object): Promise<unknown> {
     return this.calls.command({ ...message, epoch: this.#deps.epoch });

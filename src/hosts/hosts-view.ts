@@ -56,9 +56,6 @@ export interface HostsView {
   onChange(listener: () => void): () => void;
 }
 
-/** Of a home without hosts. */
-export const noHosts: HostsView = { list: () => [], unplaced: () => [], onChange: () => () => undefined };
-
 /** What a worker of this specification occupies. `accelerated`: instance types with devices. */
 export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>): PlacedSpec {
   const { id, endpoint, variant, generation, kind, artifact, threads, vcpuMax, memoryMiB, instanceType, modelName } = spec;

@@ -5,7 +5,8 @@ import { floats, HostsFixture, slowRun, until, viewWhere, workerSpec } from '../
 import type { Provider, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { type ServingLink, WorkerLost } from '../runtime/index.ts';
-import type { WorkerPlacement } from './placed-provider.ts';
+import type { PlacedProvider } from './placed-provider.ts';
+import type { NewPlacement } from './placement-decisions.ts';
 
 let fixture: HostsFixture;
 beforeEach(() => {
@@ -15,6 +16,10 @@ afterEach(() => fixture.close());
 
 const isReady = (id: string) => (view: WorkerView) => view.spec.id === id && view.state === 'ready';
 const pidOf = (provider: Provider, id: string) => provider.list().find(({ spec }) => spec.id === id)?.pid ?? null;
+
+function follow(home: PlacedProvider, placements: NewPlacement[]): void {
+  home.follow({ wantedOf: () => 'ready' }, { placed: (each) => placements.push(each), rejected: () => undefined });
+}
 
 async function ready(provider: Provider, id: string, changes: Parameters<typeof workerSpec>[1] = {}): Promise<WorkerView> {
   await provider.start(workerSpec('test_affine', { ...changes, id }));
@@ -35,8 +40,9 @@ test('the next home adopts the workers that it wants without a restart, and stop
   await until(() => !agent.isLinked, 'the agent has lost its home');
   assert.equal(agent.workers.size, 2);
 
-  const placements: WorkerPlacement[] = [];
-  const second = await fixture.openHome({ epoch: 2, expected: ['h1'], expectedMs: 10_000, onPlaced: (each) => placements.push(each) });
+  const placements: NewPlacement[] = [];
+  const second = await fixture.openHome({ epoch: 2, expected: ['h1'], expectedMs: 10_000 });
+  follow(second, placements);
   // It gives ids again from 0, and wants it before the agent is linked.
   const view = await ready(second, 'e.alltraffic.1.0');
   assert.deepEqual([view.pid, view.restarts, view.host?.name], [before.pid, 0, 'h1']);
@@ -74,8 +80,9 @@ test('a broken link loses its runs at once, and the worker goes on with the next
 });
 
 test('workers of a lost host start on another one', async () => {
-  const placements: WorkerPlacement[] = [];
-  const home = await fixture.openHome({ onPlaced: (each) => placements.push(each) });
+  const placements: NewPlacement[] = [];
+  const home = await fixture.openHome();
+  follow(home, placements);
   const agent = await fixture.openHost('h1');
   await ready(home, 'w');
   await fixture.openHost('h2');
@@ -160,3 +167,40 @@ test('a second machine of the same name is refused', async () => {
     { code: 'already_exists', message: /another machine is linked as host h1: start this one with another --name/ },
   );
 });
+
+test('the workers of a killed agent end with it, and start elsewhere', async () => {
+  const home = await fixture.openHome();
+  const agent = await fixture.spawnHost(home, 'h1');
+  const { pid } = await ready(home, 'w');
+  await fixture.openHost('h2');
+  agent.kill('SIGKILL');
+  await until(() => !isAlive(pid as number), 'its worker has ended');
+  await viewWhere(home, (view) => isReady('w')(view) && view.host?.name === 'h2');
+  assert(await runs(home, 'w'));
+});
+
+test('an agent that was stopped for a while is routed around, and ends its old workers when it returns', async () => {
+  const home = await fixture.openHome();
+  const agent = await fixture.spawnHost(home, 'h1');
+  await ready(home, 'w');
+  await fixture.openHost('h2');
+  const run = (home.link('w') as ServingLink).run([floats('x', [1, 3], 1)]);
+  await run;
+  agent.kill('SIGSTOP');
+  const late = (home.link('w') as ServingLink).run([floats('x', [1, 3], 1)]);
+  await assert.rejects(late, WorkerLost); // nothing arrives for 1.5 s
+  await viewWhere(home, (view) => isReady('w')(view) && view.host?.name === 'h2');
+  agent.kill('SIGCONT');
+  await until(() => home.linked.host('h1')?.isLinked === true, 'it has returned');
+  assert.equal(home.list()[0]?.host?.name, 'h2');
+  assert(await runs(home, 'w'));
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -7,13 +7,15 @@ export {
   type HostLinkState,
   type HostsView,
   type HostWorker,
-  noHosts,
   type ObservedHost,
   type PlacedSpec,
   type UnplacedWorker,
 } from './hosts-view.ts';
 export { type HostsWanted, hostsWanted } from './hosts-wanted.ts';
 export { type Cluster, openCluster } from './open-cluster.ts';
+export { openHosts } from './open-hosts.ts';
+export type { HomeProvider, PlacedProvider } from './placed-provider.ts';
 export type { ChosenHost, NewPlacement, PlacementAlternative, PlacementInputs } from './placement-decisions.ts';
 export { type MoveUnderWay, Placements } from './placements.ts';
 export { type MoveCause, planMoves } from './plan-moves.ts';
+export { type AgentControl, type AgentSettings, defaultHostName, machineCapacity, runAgent } from './run-agent.ts';

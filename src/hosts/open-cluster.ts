@@ -7,7 +7,7 @@ import type { Audit, Decisions, Events } from '../records/index.ts';
 import type { Database } from '../storage/index.ts';
 import { ClusterView } from './cluster-view.ts';
 import { HostStates } from './host-states.ts';
-import type { HostsView } from './hosts-view.ts';
+import type { PlacedProvider } from './placed-provider.ts';
 import { Placements } from './placements.ts';
 
 export interface OpenClusterDeps {
@@ -27,18 +27,16 @@ export interface Cluster {
   readonly view: ClusterView;
 }
 
-/** Follows the hosts until `closers` close. Without a node it opens nothing: SQLite has no tables of hosts. */
-export async function openCluster(
-  { isNode, hosts }: { readonly isNode: boolean; readonly hosts: HostsView },
-  deps: OpenClusterDeps,
-  closers: Closers,
-): Promise<Cluster | null> {
-  if (!isNode) return null;
+/** Follows the hosts until `closers` close. Without a cluster it opens nothing: SQLite has no tables of hosts. */
+export async function openCluster(placed: PlacedProvider | null, deps: OpenClusterDeps, closers: Closers): Promise<Cluster | null> {
+  if (placed === null) return null;
+  const hosts = placed.view;
   const states = new HostStates(deps);
   await states.open();
   const placements = new Placements({ ...deps, states, hosts });
   const view = new ClusterView({ ...deps, states, hosts, placements });
   meterHosts(deps.metrics, view, placements);
+  placed.follow(states, placements);
   placements.open();
   view.open();
   for (const part of [placements, view]) closers.add(part);

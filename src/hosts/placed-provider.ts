@@ -5,14 +5,23 @@
 import { type Clock, every } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
-import { nameKey } from '../names.ts';
 import type { BorrowOptions, LocalProvider, Provider, WorkerLimits, WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import type { ServingLink, WorkerLink } from '../runtime/index.ts';
 import { chooseFrom } from './choose-host.ts';
-import type { HostFacts, HostState, PlacedWorker, PlacementRequest } from './host.ts';
+import type { HostFacts, PlacedWorker, WantedHostState } from './host.ts';
 import { HostPool } from './host-pool.ts';
+import {
+  type HostsView,
+  type HostWorker,
+  hostFactsOf,
+  type ObservedHost,
+  type PlacedSpec,
+  placedSpecOf,
+  type UnplacedWorker,
+} from './hosts-view.ts';
 import { LinkedHosts, type LinkedHostsDeps } from './linked-hosts.ts';
+import type { NewPlacement } from './placement-decisions.ts';
 import { type MoveCause, planMoves } from './plan-moves.ts';
 import type { RemoteHost } from './remote-host.ts';
 import { specDigest } from './remote-worker.ts';
@@ -26,29 +35,22 @@ export interface HomeMachine {
   readonly memoryMiB: number;
 }
 
-/** A worker got a host, with the reasons. */
-export interface WorkerPlacement {
-  readonly worker: string;
-  readonly endpoint: string;
-  readonly host: string;
-  /** Null for a first start. */
-  readonly cause: MoveCause | null;
-  readonly from: string | null;
-  readonly reason: string;
+/** Where workers are placed, for records of it. */
+export interface PlacementListener {
+  readonly placed: (placement: NewPlacement) => void;
+  /** A start found no host; its caller tries again. */
+  readonly rejected: (worker: PlacedSpec, reason: string) => void;
 }
+
+/** The provider of the machine of the home, without what only it can link. */
+export type HomeProvider = Omit<Pick<LocalProvider, keyof LocalProvider>, 'link' | 'open'> & Provider;
 
 export interface PlacedProviderOptions
   extends Pick<LinkedHostsDeps, 'clock' | 'log' | 'epoch' | 'fetch' | 'onLine' | 'expected' | 'expectedMs' | 'times'> {
-  readonly local: Pick<
-    LocalProvider,
-    'start' | 'stop' | 'list' | 'link' | 'restart' | 'onChange' | 'onEnded' | 'borrow' | 'limits' | 'close'
-  >;
+  readonly local: Pick<LocalProvider, keyof LocalProvider>;
   readonly home: HomeMachine;
-  /** What the operator has decided for a host; default: `ready`. */
-  readonly stateOf?: (host: string) => HostState;
-  /** A host is linked, or lost, or has other workers. */
-  readonly onHosts?: () => void;
-  readonly onPlaced?: (placement: WorkerPlacement) => void;
+  /** Instance types with devices: their workers stay on the home. */
+  readonly accelerated?: ReadonlySet<string>;
 }
 
 /** A worker whose replacement is started on another host. */
@@ -65,7 +67,7 @@ const moveMsMax = 600_000;
 const drainMsMax = 60_000;
 const drainCheckMs = 50;
 
-export class PlacedProvider implements Provider {
+export class PlacedProvider implements HomeProvider {
   readonly #options: PlacedProviderOptions;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -80,6 +82,9 @@ export class PlacedProvider implements Provider {
   readonly #listeners = new Set<(view: WorkerView) => void>();
   readonly #endListeners = new Set<(id: string, exit: WorkerExit | null) => void>();
   readonly #stopRounds: () => void;
+  readonly #hostListeners = new Set<() => void>();
+  #listener: PlacementListener = { placed: () => undefined, rejected: () => undefined };
+  #wantedOf: (host: string) => WantedHostState = () => 'ready';
   #isClosed = false;
 
   constructor(options: PlacedProviderOptions) {
@@ -90,8 +95,11 @@ export class PlacedProvider implements Provider {
       ...options,
       onChange: (view) => this.#changed(view),
       onEnded: (id, exit) => this.#ended(id, exit),
-      onLinked: () => options.onHosts?.(),
-      onLost: () => this.#round(),
+      onLinked: () => this.#hostsChanged(),
+      onLost: () => {
+        this.#round();
+        this.#hostsChanged();
+      },
       onLeaving: (host) => {
         log.info({ host: host.name }, 'a host stops: its workers move');
         this.#leaving.add(host.name);
@@ -103,6 +111,12 @@ export class PlacedProvider implements Provider {
     this.#stopRounds = every(clock, roundEveryMs, () => this.#round());
   }
 
+  /** Follows what the operator wants of each host, and records placements. Before, every host takes workers. */
+  follow(states: { wantedOf(host: string): WantedHostState }, listener: PlacementListener): void {
+    this.#wantedOf = (host) => states.wantedOf(host);
+    this.#listener = listener;
+  }
+
   get linked(): LinkedHosts {
     return this.#linked;
   }
@@ -111,22 +125,17 @@ export class PlacedProvider implements Provider {
     return this.#options.local.limits;
   }
 
-  /** Hosts as placement sees them, that of the home included. */
-  hosts(): readonly HostFacts[] {
-    const { home } = this.#options;
-    const of = (name: string, state: HostState, { zone, cpuMilli, memoryMiB }: Omit<HomeMachine, 'name'>): HostFacts => ({
-      name,
-      zone,
-      state,
-      cpuMilli,
-      memoryMiB,
-      accelerators: {},
-      artifacts: this.#artifactsOn(name),
-      warmWorkers: 1,
-      isOnNotice: false,
-    });
-    const remote = this.#linked.hosts.map((host) => of(host.name, this.#stateOf(host), host.capacity));
-    return [of(home.name, this.#options.stateOf?.(home.name) ?? 'ready', home), ...remote];
+  /** The hosts of the home; without its own machine. */
+  get view(): HostsView {
+    return {
+      list: () => this.linked.hosts.map((host) => this.#observed(host)),
+      unplaced: () =>
+        [...this.#unplaced.values()].map(({ spec, reason, sinceMs }) => unplacedWorker(this.#placedSpec(spec), reason, sinceMs)),
+      onChange: (listener) => {
+        this.#hostListeners.add(listener);
+        return () => this.#hostListeners.delete(listener);
+      },
+    };
   }
 
   /** Rejects with `unavailable` if no host has room. A worker of an earlier home that is equal goes on in its place. */
@@ -176,6 +185,42 @@ export class PlacedProvider implements Provider {
     return () => this.#endListeners.delete(listener);
   }
 
+  get isolation(): LocalProvider['isolation'] {
+    return this.#options.local.isolation;
+  }
+
+  get tasks(): LocalProvider['tasks'] {
+    return this.#options.local.tasks;
+  }
+
+  hasForeignUsers(): boolean {
+    return this.#options.local.hasForeignUsers();
+  }
+
+  isForeignUid(uid: number): boolean {
+    return this.#options.local.isForeignUid(uid);
+  }
+
+  isForeignCodeUnconfined(): boolean {
+    return this.#options.local.isForeignCodeUnconfined();
+  }
+
+  countUnconfined(): () => void {
+    return this.#options.local.countUnconfined();
+  }
+
+  limitMemory(pid: number, bytesMax: number): ReturnType<LocalProvider['limitMemory']> {
+    return this.#options.local.limitMemory(pid, bytesMax);
+  }
+
+  forkServers(): ReturnType<LocalProvider['forkServers']> {
+    return this.#options.local.forkServers();
+  }
+
+  onPythonStart(listener: Parameters<LocalProvider['onPythonStart']>[0]): void {
+    this.#options.local.onPythonStart(listener);
+  }
+
   borrow<T>(use: (link: WorkerLink) => Promise<T>, options?: BorrowOptions): Promise<T> {
     return this.#options.local.borrow(use, options);
   }
@@ -196,16 +241,20 @@ export class PlacedProvider implements Provider {
     if (this.#isClosed) throw new PlatformError('unavailable', 'the server is stopping: no worker can be started now');
     const digest = specDigest(spec);
     for (const host of this.#linked.hosts) {
-      if (!host.isLinked || this.#stateOf(host) === 'draining' || !host.adopt(spec, digest)) continue;
+      if (!host.isLinked || this.#wanted(host.name) === 'draining' || !host.adopt(spec, digest)) continue;
       this.#hostOf.set(spec.id, host.name);
       const view = host.worker(spec.id)?.view();
       if (view !== undefined) this.#notify(view);
-      this.#options.onHosts?.();
+      this.#hostsChanged();
       return;
     }
     if (this.#linked.hosts.length === 0) return local.start(spec);
-    const choice = chooseFrom(this.#pool(), this.#requestOf(spec));
-    if (!choice.fits) throw new PlatformError('unavailable', choice.reason);
+    const placed = this.#placedSpec(spec);
+    const choice = chooseFrom(this.#pool(), placed);
+    if (!choice.fits) {
+      this.#listener.rejected(placed, choice.reason);
+      throw new PlatformError('unavailable', choice.reason);
+    }
     this.#placed(spec, { host: choice.host, cause: null, from: null, reason: choice.reason });
     await this.#startOn(spec, choice.host, digest);
   }
@@ -222,59 +271,63 @@ export class PlacedProvider implements Provider {
     }
   }
 
-  #stateOf(host: RemoteHost): HostState {
-    if (host.isLost) return 'lost';
-    if (this.#leaving.has(host.name)) return 'draining';
-    const state = this.#options.stateOf?.(host.name) ?? 'ready';
-    // Nothing is placed on a host whose link is broken, and its workers stay until it is lost.
-    return state === 'ready' && !host.isLinked ? 'cordoned' : state;
+  #wanted(name: string): WantedHostState {
+    return this.#leaving.has(name) ? 'draining' : this.#wantedOf(name);
   }
 
-  #artifactsOn(name: string): ReadonlySet<string> {
-    const views = name === this.#options.home.name ? this.#options.local.list() : (this.#linked.host(name)?.workers ?? []);
-    return new Set(views.map(({ spec }) => spec.artifact.sha256));
-  }
-
-  #pool(): HostPool {
-    return new HostPool(this.hosts(), this.#placedWorkers());
-  }
-
-  #placedWorkers(): PlacedWorker[] {
-    const { home, local } = this.#options;
-    const placed = (host: string, id: string, spec: WorkerSpec): PlacedWorker => ({ ...this.#requestOf(spec), id, host });
-    const moving = (host: string, { spec }: WorkerView): PlacedWorker =>
-      placed(host, (this.#hostOf.get(spec.id) ?? home.name) === host ? spec.id : `${spec.id} (other)`, spec);
-    return [
-      ...local.list().map((view) => moving(home.name, view)),
-      ...this.#linked.hosts.flatMap((host) => host.workers.map((view) => moving(host.name, view))),
-    ];
-  }
-
-  #requestOf(spec: WorkerSpec): PlacementRequest {
-    const variant = variantOf(spec);
-    const others = this.list().filter((view) => variantOf(view.spec) === variant && view.spec.id !== spec.id).length;
+  #observed(host: RemoteHost): ObservedHost {
+    const views = host.workers;
+    const workers = views.map((view): HostWorker => {
+      const { state, startedAtMs } = view;
+      return { ...this.#placedSpec(view.spec), host: host.name, state, startedAtMs };
+    });
     return {
-      variant,
-      kind: spec.kind,
-      artifact: spec.artifact.sha256,
-      instances: spec.kind === 'function' ? 1 : others + 1,
-      cpuMilli: Math.round(1000 * (spec.vcpuMax ?? spec.threads)),
-      memoryMiB: spec.memoryMiB,
-      accelerator: null,
+      name: host.name,
+      ...host.capacity,
+      link: host.isLost ? 'lost' : host.isLinked ? 'linked' : 'away',
+      silentMs: host.silentMs,
+      lagMs: null,
+      address: host.address,
+      workers,
+      accelerators: {},
+      artifacts: new Set(views.map(({ spec }) => spec.artifact.sha256)),
+      warmWorkers: 0,
+      isOnNotice: false,
     };
+  }
+
+  /** The machine of the home is a host as well. */
+  #pool(): HostPool {
+    const { home, local } = this.#options;
+    const own = local.list();
+    const artifacts = new Set(own.map(({ spec }) => spec.artifact.sha256));
+    const machine: HostFacts = { ...home, state: this.#wanted(home.name), accelerators: {}, artifacts, warmWorkers: 0, isOnNotice: false };
+    const placed = (host: string, view: WorkerView): PlacedWorker => {
+      const spec = this.#placedSpec(view.spec);
+      // Of a worker that moves, the other process counts too.
+      return { ...spec, host, id: (this.#hostOf.get(spec.id) ?? home.name) === host ? spec.id : `${spec.id} (other)` };
+    };
+    const hosts = this.linked.hosts;
+    return new HostPool(
+      [machine, ...hosts.map((host) => hostFactsOf(this.#observed(host), this.#wanted(host.name)))],
+      [...own.map((view) => placed(home.name, view)), ...hosts.flatMap((host) => host.workers.map((view) => placed(host.name, view)))],
+    );
+  }
+
+  #placedSpec(spec: WorkerSpec): PlacedSpec {
+    return placedSpecOf(spec, this.#options.accelerated ?? noTypes);
   }
 
   /** Moves what must not stay where it is. Decides only: the moves go on by themselves. */
   #round(): void {
     if (this.#isClosed) return;
     this.#placeUnplaced();
-    const mustMove = this.#linked.hosts.some((host) => ['lost', 'draining'].includes(this.#stateOf(host)));
-    const { home, stateOf } = this.#options;
-    if (!mustMove && stateOf?.(home.name) !== 'draining') return;
+    const mustMove = this.#linked.hosts.some((host) => host.isLost || this.#wanted(host.name) === 'draining');
+    if (!mustMove && this.#wanted(this.#options.home.name) !== 'draining') return;
     const views = this.list();
     const unready = views.filter(({ spec, state }) => spec.kind === 'instance' && (state !== 'ready' || this.#moves.has(spec.id)));
     const plan = planMoves(this.#pool(), {
-      busyVariants: new Set(unready.map(({ spec }) => variantOf(spec))),
+      busyVariants: new Set(unready.map(({ spec }) => this.#placedSpec(spec).variant)),
       idleWorkers: new Set(),
     });
     for (const { worker, cause, to, reason } of plan.moves) this.#move(worker, { cause, to, reason });
@@ -365,7 +418,7 @@ export class PlacedProvider implements Provider {
 
   #placeUnplaced(): void {
     for (const [id, unplaced] of this.#unplaced) {
-      const choice = chooseFrom(this.#pool(), this.#requestOf(unplaced.spec));
+      const choice = chooseFrom(this.#pool(), this.#placedSpec(unplaced.spec));
       if (!choice.fits) {
         unplaced.reason = choice.reason;
         continue;
@@ -395,13 +448,17 @@ export class PlacedProvider implements Provider {
       this.#leaving.delete(name);
       host?.dismiss('its workers run on other hosts');
       this.#linked.remove(name);
-      this.#options.onHosts?.();
+      this.#hostsChanged();
     }
   }
 
-  #placed(spec: WorkerSpec, placement: Omit<WorkerPlacement, 'worker' | 'endpoint'>): void {
+  #placed(spec: WorkerSpec, placement: Omit<NewPlacement, 'worker'>): void {
     this.#log.info({ worker: spec.id, ...placement }, 'a worker is placed');
-    this.#options.onPlaced?.({ worker: spec.id, endpoint: spec.endpoint, ...placement });
+    this.#listener.placed({ worker: this.#placedSpec(spec), ...placement });
+  }
+
+  #hostsChanged(): void {
+    for (const listener of this.#hostListeners) listener();
   }
 
   #changed(view: WorkerView): void {
@@ -412,6 +469,7 @@ export class PlacedProvider implements Provider {
     if (move !== undefined && name === move.to && view.state === 'ready') this.#switch(id, move);
     // Of a worker that was replaced, or will only replace another, nothing is reported.
     if ((this.#hostOf.get(id) ?? home) === name) this.#notify(view);
+    if (name !== home) this.#hostsChanged();
   }
 
   #ended(id: string, exit: WorkerExit | null): void {
@@ -423,9 +481,10 @@ export class PlacedProvider implements Provider {
   }
 }
 
-/** Instances of a variant are spread; those of two generations separately. */
-function variantOf({ endpoint, variant, generation }: WorkerSpec): string {
-  return `${nameKey(endpoint)}/${nameKey(variant)}/${generation}`;
+const noTypes: ReadonlySet<string> = new Set();
+
+function unplacedWorker({ id, endpoint, cpuMilli, memoryMiB, accelerator }: PlacedSpec, reason: string, sinceMs: number): UnplacedWorker {
+  return { worker: id, endpoint, cpuMilli, memoryMiB, accelerator, reason, sinceMs };
 }
 
 function unplacedView({

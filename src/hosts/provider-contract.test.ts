@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { floats, HostsFixture, slowRun, storedModel, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
+import { scorerBundle, scorerCommand, skip } from '../../test/processes/index.ts';
 import type { Provider } from '../providers/index.ts';
-import { type ServingLink, WorkerLost } from '../runtime/index.ts';
+import { type ReplySink, type ServingLink, WorkerLost } from '../runtime/index.ts';
 
 const isReady = (id: string) => (view: { spec: { id: string }; state: string }) => view.spec.id === id && view.state === 'ready';
 
@@ -79,6 +80,59 @@ function providerContract(name: string, open: (fixture: HostsFixture) => Promise
       await assert.rejects(link.run(slowRun(1n)), WorkerLost);
       assert.equal((await (provider.link('f') as ServingLink).run(slowRun(1n))).outputs.length, 1);
       await provider.stop('f');
+    });
+
+    describe('with a process model', { skip }, () => {
+      let link: ServingLink;
+      before(async () => {
+        const bundle = join(fixture.root, 'scorer.tar');
+        writeFileSync(bundle, await scorerBundle());
+        const process = { command: scorerCommand, environment: {}, concurrency: 1, startTimeoutMs: 20_000, unpackTimeoutMs: 20_000 };
+        link = await started('test_affine', { id: 'p', artifact: storedModel(bundle), process });
+      });
+      after(() => provider.stop('p'));
+      const call = (body: string, sink: ReplySink | null = null) =>
+        link.invoke({ headers: { 'content-type': 'text/plain' }, body: Buffer.from(body) }, 1024 * 1024, sink, ['r1']);
+
+      test('bytes and headers arrive, and replies and errors come back', async () => {
+        const { reply } = await call('hello');
+        const received = JSON.parse(reply.body.toString()) as { headers: Record<string, string>; body: string };
+        assert.deepEqual([received.body, received.headers['content-type']], ['hello', 'text/plain']);
+        const { status, body } = (await call('refuse:422')).reply;
+        assert.deepEqual([status, body.toString()], [422, 'unexpected input']);
+      });
+
+      test('a reply is streamed with backpressure, and stops if its receiver fails', async () => {
+        let bytes = 0;
+        const release = Promise.withResolvers<void>();
+        const begun = Promise.withResolvers<void>();
+        const requested = call('stream:8000', {
+          begin: () => begun.resolve(),
+          piece: async (piece) => {
+            await release.promise;
+            bytes += piece.length;
+          },
+        });
+        await begun.promise;
+        assert.equal(await Promise.race([requested.then(() => true), new Promise((resolve) => setTimeout(resolve, 200, false))]), false);
+        release.resolve();
+        const { reply } = await requested;
+        assert.deepEqual([reply.isStreamed, reply.body.length], [true, 0]);
+        assert(bytes > 8_000_000);
+        await assert.rejects(call('stream:100000', { begin: () => undefined, piece: () => Promise.reject(new Error('enough')) }), /enough/);
+        assert.equal((await call('rows:1')).reply.status, 200);
+      });
+
+      test('a body in files arrives whole, and one that cannot be read fails its request alone', async () => {
+        const paths = ['one', 'two'].map((name) => join(fixture.root, name));
+        for (const path of paths) writeFileSync(path, 'x'.repeat(1_500_000));
+        const files = { paths, bytes: 3_000_000 };
+        const { reply } = await link.invoke({ headers: {}, body: Buffer.alloc(0), files }, 8 * 1024 * 1024);
+        assert.equal((JSON.parse(reply.body.toString()) as { body: string }).body.length, 3_000_000);
+        const missing = { paths: [join(fixture.root, 'missing')], bytes: 10 };
+        await assert.rejects(link.invoke({ headers: {}, body: Buffer.alloc(0), files: missing }, 1024));
+        assert.equal((await call('rows:1')).reply.status, 200);
+      });
     });
 
     test('a model that cannot be loaded is reported with the reason', async () => {

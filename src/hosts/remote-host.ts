@@ -3,6 +3,7 @@
  * sent to it; if it stays away, the home places its workers elsewhere.
  */
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -68,6 +69,8 @@ export class RemoteHost {
   #isReported = false;
   #isLost = false;
   #keys = 0;
+  #unlinkedAtMs = 0;
+  #address: string | null = null;
   #cancelAway: () => void = () => undefined;
   #cancelUnclaimed: () => void = () => undefined;
 
@@ -90,6 +93,16 @@ export class RemoteHost {
   /** Away for longer than the workers wait. */
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Since the last byte of its agent; since the link was lost if there is none. */
+  get silentMs(): number {
+    return this.#link?.silentMs ?? this.#deps.clock.nowMs() - this.#unlinkedAtMs;
+  }
+
+  /** Where its agent connects from. */
+  get address(): string | null {
+    return this.#address;
   }
 
   get workers(): readonly WorkerView[] {
@@ -123,6 +136,7 @@ export class RemoteHost {
       },
     });
     this.#link = link;
+    this.#address = addressOf(socket);
     log.info({ host: this.name, ...capacity }, 'a host is linked');
   }
 
@@ -283,6 +297,7 @@ export class RemoteHost {
   #unlinked(why: string): void {
     const { clock, log } = this.#deps;
     this.#link = null;
+    this.#unlinkedAtMs = clock.nowMs();
     this.#isReported = false;
     this.#cancelUnclaimed();
     log.warn({ host: this.name, reason: why, workers: this.#workers.size }, 'the link to a host is lost');
@@ -306,4 +321,9 @@ export class RemoteHost {
     if (!isLoaded) throw new PlatformError('forbidden', `no worker of host ${this.name} loads the object ${sha256}`);
     return this.#deps.fetch(sha256);
   }
+}
+
+function addressOf(socket: Duplex): string | null {
+  const { remoteAddress, remotePort } = socket as Partial<Socket>;
+  return remoteAddress === undefined ? null : `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
 }

@@ -88,7 +88,7 @@ export function inspectionBy(provider: Pick<Provider, 'borrow'>, modelBytesMax: 
 /** Publishes unexpected worker exits as events, rate-limited. */
 export function workerExitsTo(
   events: Events,
-  { clock, log, provider }: { readonly clock: Clock; readonly log: Log; readonly provider: LocalProvider },
+  { clock, log, provider }: { readonly clock: Clock; readonly log: Log; readonly provider: Pick<LocalProvider, 'onEnded'> },
 ): WorkerExits {
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'failed to record a worker exit');
   const ends = new WorkerExits({ events, clock, onFailure });

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, beforeEach, test } from 'node:test';
+import { silentLog } from '../../test/hosts-fixture.ts';
+import { VirtualClock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { WorkerLost } from '../runtime/index.ts';
+import { FileHasher, VerifiedFiles } from '../storage/index.ts';
+import { AgentArtifacts } from './agent-artifacts.ts';
+import type { ObjectRange } from './agent-link.ts';
+
+const hasher = new FileHasher();
+const root = mkdtempSync('/tmp/penstock-artifacts-');
+after(async () => {
+  await hasher.close();
+  rmSync(root, { recursive: true });
+});
+
+const rangeSize = 100;
+const clock = new VirtualClock();
+let held: Set<string>;
+let folder: string;
+let artifacts: AgentArtifacts;
+beforeEach(async () => {
+  held = new Set();
+  folder = mkdtempSync(join(root, 'host-'));
+  artifacts = new AgentArtifacts({ clock, log: silentLog, folder, bytesMax: 1000, verified: new VerifiedFiles(hasher), inUse: () => held });
+  await artifacts.open();
+});
+
+function object(bytes: number, seed: string): { readonly sha256: string; readonly content: Buffer } {
+  const content = Buffer.alloc(bytes, seed);
+  return { sha256: createHash('sha256').update(content).digest('hex'), content };
+}
+
+/** A home with these objects. */
+class Home {
+  readonly objects: readonly { readonly sha256: string; readonly content: Buffer }[];
+  readonly starts: number[] = [];
+  open = 0;
+  openMax = 0;
+  endsAfter = Number.POSITIVE_INFINITY;
+
+  constructor(...objects: readonly { readonly sha256: string; readonly content: Buffer }[]) {
+    this.objects = objects;
+  }
+
+  async range(sha256: string, start: number): Promise<ObjectRange> {
+    this.starts.push(start);
+    if (this.starts.length > this.endsAfter) throw new WorkerLost('cut');
+    this.openMax = Math.max(this.openMax, ++this.open);
+    await new Promise(setImmediate);
+    this.open--;
+    const found = this.objects.find((each) => each.sha256 === sha256);
+    if (found === undefined) throw new PlatformError('forbidden', 'no worker of this host loads it');
+    return { size: found.content.length, bytes: found.content.subarray(start, start + rangeSize) };
+  }
+}
+
+test('an object is fetched once, in ranges, and then read from the disk', async () => {
+  const one = object(950, 'a');
+  const home = new Home(one);
+  artifacts.setLink(home);
+  const [path, again] = await Promise.all([artifacts.fetch(one.sha256), artifacts.fetch(one.sha256)]);
+  assert.equal(path, again);
+  assert.deepEqual(readFileSync(path), one.content);
+  assert.deepEqual([home.starts.length, home.openMax], [10, 4]);
+  artifacts.setLink(null);
+  assert.equal(await artifacts.fetch(one.sha256), path);
+});
+
+test('an empty object is one range', async () => {
+  const empty = object(0, 'a');
+  artifacts.setLink(new Home(empty));
+  assert.equal(readFileSync(await artifacts.fetch(empty.sha256)).length, 0);
+});
+
+test('a transfer goes on with the next home where the link broke', async () => {
+  const one = object(950, 'b');
+  const [first, second] = [new Home(one), new Home(one)];
+  first.endsAfter = 5;
+  artifacts.setLink(first);
+  const fetching = artifacts.fetch(one.sha256);
+  while (first.starts.length <= 5) await new Promise(setImmediate);
+  artifacts.setLink(second);
+  assert.deepEqual(readFileSync(await fetching), one.content);
+  assert(!second.starts.includes(0));
+});
+
+test('without a link for long, and for objects that the home refuses, the fetch fails with the reason', async () => {
+  const fetching = artifacts.fetch(object(10, 'c').sha256);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  clock.advance(60_000);
+  await assert.rejects(fetching, { code: 'unavailable', message: /no link to the home/ });
+  artifacts.setLink(new Home());
+  await assert.rejects(artifacts.fetch(object(10, 'c').sha256), { code: 'forbidden' });
+});
+
+test('content that is not what its address says is refused, and nothing of it stays', async () => {
+  const { content } = object(300, 'd');
+  const { sha256 } = object(300, 'e');
+  artifacts.setLink(new Home({ sha256, content }));
+  await assert.rejects(artifacts.fetch(sha256), { code: 'unavailable', message: /damaged/ });
+  assert.deepEqual(
+    readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()),
+    [],
+  );
+});
+
+test('an object whose size changes is refused', async () => {
+  const one = object(300, 'f');
+  const home = new Home(one);
+  artifacts.setLink({
+    range: async (sha256, start) => ({ ...(await home.range(sha256, start)), size: start === 0 ? 300 : 2 ** 50 }),
+  });
+  await assert.rejects(artifacts.fetch(one.sha256), { code: 'unavailable', message: /changed while it was fetched/ });
+});
+
+test('old copies make room for new ones, but none that a worker uses', async () => {
+  const objects = ['g', 'h', 'i', 'j'].map((seed) => object(400, seed));
+  artifacts.setLink(new Home(...objects));
+  const paths: string[] = [];
+  held.add(objects[0]?.sha256 ?? '');
+  for (const { sha256 } of objects) {
+    paths.push(await artifacts.fetch(sha256));
+    clock.advance(11 * 60_000);
+  }
+  assert.deepEqual(
+    paths.map((path) => existsSync(path)),
+    [true, false, false, true],
+  );
+});

@@ -1,0 +1,169 @@
+/** Runs the agent of a host until it is interrupted: `penstock host`. */
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { Closers } from '../closers.ts';
+import { type DataDirectory, openDataDirectory } from '../data-directory/index.ts';
+import { messageOf } from '../errors.ts';
+import { HostIdentity, peerName } from '../links/index.ts';
+import { type Log, openLogs } from '../logs/index.ts';
+import { isolationSettings, LocalProvider } from '../providers/index.ts';
+import { SystemRandom } from '../random.ts';
+import { FileHasher, VerifiedFiles } from '../storage/index.ts';
+import { AgentArtifacts } from './agent-artifacts.ts';
+import { HostAgent } from './host-agent.ts';
+
+/** What `penstock host` is started with. */
+export interface AgentSettings {
+  /** The text of a join token; null if the host has joined before. */
+  readonly token: string | null;
+  readonly name: string;
+  readonly dataDir: string;
+  readonly zone: string;
+  readonly cpuMilli: number;
+  /** What workers of this host may hold together. */
+  readonly memoryMiB: number;
+  readonly cacheBytes: number;
+  readonly warmWorkers: number;
+  /** How long workers go on without a home, in milliseconds. */
+  readonly keepMs: number;
+  /** How long the workers may take to move when the agent is to stop, in milliseconds. */
+  readonly drainMs: number;
+  readonly logLevel: string;
+  readonly version: string;
+}
+
+/** How the agent ends and reports. */
+export interface AgentControl {
+  readonly clock: Clock;
+  /** The first signal: the workers move to other hosts, then the agent ends. */
+  readonly interrupted: AbortSignal;
+  /** The second signal: the agent ends at once. */
+  readonly onSecondInterrupt: (run: () => void) => void;
+  /** Linked to the home for the first time. */
+  readonly onLinked: () => void;
+}
+
+const mebibyte = 1024 ** 2;
+const lookEveryMs = 100;
+
+/** The name of the machine, in the form of names of hosts; null if it cannot be one. */
+export function defaultHostName(): string | null {
+  const name = (hostname().split('.')[0] ?? '').replaceAll(/[^A-Za-z0-9-]/g, '-').replaceAll(/^-+|-+$/g, '');
+  return peerName.test(name) ? name : null;
+}
+
+/** Workers may use all processors, and what a system needs of the memory stays free. */
+export function machineCapacity(): { readonly cpuMilli: number; readonly memoryMiB: number } {
+  return { cpuMilli: 1000 * availableParallelism(), memoryMiB: Math.floor((0.9 * totalmem()) / mebibyte) };
+}
+
+/**
+ * Resolves when the agent has ended as requested. Throws `wrong_state` if the data directory is in use or the host has not joined,
+ * `invalid_request` for a bad token, `forbidden` or `already_exists` if the cluster refuses the host, `unavailable` if the disk is full.
+ */
+export async function runAgent(settings: AgentSettings, control: AgentControl): Promise<void> {
+  const closers = new Closers();
+  try {
+    await open(settings, control, closers);
+  } finally {
+    await closers.close();
+  }
+}
+
+async function open(
+  settings: AgentSettings,
+  { clock, interrupted, onSecondInterrupt, onLinked }: AgentControl,
+  closers: Closers,
+): Promise<void> {
+  const { name, token, zone, cpuMilli, memoryMiB, version } = settings;
+  const directory = await openDataDirectory(settings.dataDir);
+  closers.push(() => directory.release());
+  const logs = openLogs(directory.logs, settings.logLevel, { clock });
+  closers.push(() => logs.close());
+  const log = logs.platform;
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  onSecondInterrupt(end);
+  const joining = AbortSignal.any([interrupted, ended.signal]);
+  const identity = await HostIdentity.open({
+    clock,
+    random: new SystemRandom(),
+    file: join(directory.path, 'membership.json'),
+    name,
+    token,
+    signal: joining,
+    onFailure: (error) => log.warn({ error: messageOf(error) }, 'the certificate of this host was not renewed, will be retried'),
+  });
+  closers.add(identity);
+  const agent = await openAgent(settings, { clock, log, directory, dialer: identity.dialer }, closers);
+  log.info({ host: name, zone, cpuMilli, memoryMiB, dataDirectory: directory.path, version }, 'this host looks for its home');
+  const refused = agent.run();
+  void firstLink(agent, clock, joining).then((isLinked) => (isLinked ? onLinked() : undefined));
+  const stop = new Promise<void>((resolve) => {
+    if (interrupted.aborted) resolve();
+    interrupted.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([refused, stop, agent.dismissed]);
+  const over = new Promise<void>((resolve) => ended.signal.addEventListener('abort', () => resolve(), { once: true }));
+  if (interrupted.aborted) await Promise.race([agent.drain(settings.drainMs), over]);
+}
+
+interface AgentDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly directory: DataDirectory;
+  readonly dialer: HostIdentity['dialer'];
+}
+
+/** Opens the provider of this machine, and an agent for it that is not linked yet. */
+async function openAgent(settings: AgentSettings, { clock, log, directory, dialer }: AgentDeps, closers: Closers): Promise<HostAgent> {
+  const { zone, cpuMilli, memoryMiB, version, keepMs } = settings;
+  const hasher = new FileHasher();
+  closers.add(hasher);
+  const files = new VerifiedFiles(hasher);
+  const parts: { agent?: HostAgent } = {};
+  const artifacts = new AgentArtifacts({
+    clock,
+    log,
+    folder: directory.objects,
+    bytesMax: settings.cacheBytes,
+    verified: files,
+    inUse: () => parts.agent?.workers.artifacts ?? new Set(),
+  });
+  await artifacts.open();
+  const provider = new LocalProvider({
+    clock,
+    log,
+    stateDirectory: directory.path,
+    warmWorkers: settings.warmWorkers,
+    isolation: isolationSettings(null),
+    onLine: (spec, line, requestIds) => parts.agent?.workers.printed(spec.id, line, requestIds),
+    fetchFile: (sha256) => artifacts.fetch(sha256),
+    changeModel: (path, change) => files.change(path, change),
+  });
+  await provider.open();
+  closers.add(provider);
+  const agent = new HostAgent({
+    clock,
+    log,
+    provider,
+    artifacts,
+    folder: join(directory.path, 'agent'),
+    version,
+    zone,
+    cpuMilli,
+    memoryMiB,
+    keepMs,
+    dial: (fields, signal) => dialer.dial('host', fields, signal),
+  });
+  parts.agent = agent;
+  closers.add(agent);
+  return agent;
+}
+
+/** False if it was interrupted before. */
+async function firstLink(agent: HostAgent, clock: Clock, signal: AbortSignal): Promise<boolean> {
+  while (!agent.isLinked && !signal.aborted) await new Promise<void>((resolve) => clock.after(lookEveryMs, resolve));
+  return agent.isLinked;
+}
