@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ClusterKeys } from '../src/access/index.ts';
 import { NodeLinks } from '../src/authority/index.ts';
 import { type Clock, SystemClock } from '../src/clock.ts';
 import { HostIdentity } from '../src/links/index.ts';
@@ -22,7 +23,7 @@ export class LinkedCluster {
   readonly #test: Test;
   readonly #url: string;
   readonly folder: string;
-  readonly clusterKey = Buffer.alloc(32, 7);
+  readonly clusterKeys: ClusterKeys = [Buffer.alloc(32, 7)];
   /** `HOST:PORT` of the nodes. */
   readonly addresses: string[] = [];
 
@@ -51,7 +52,7 @@ export class LinkedCluster {
     const links = await NodeLinks.open({
       db,
       clock,
-      clusterKey: this.clusterKey,
+      clusterKeys: this.clusterKeys,
       name,
       host: '127.0.0.1',
       port: 0,

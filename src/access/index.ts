@@ -6,5 +6,5 @@ export { KeyLimiter, type KeyLimits, keyLimitsMax } from './key-limits.ts';
 export { type Key, type KeySummary, readKeysFile } from './keys-file.ts';
 export { keysOfFile, openKeys } from './open-keys.ts';
 export { hasPermission, isRole, type Permission, parseRole, type Role, rolePermissions, roles, weakestRoleWith } from './roles.ts';
-export { readClusterKey, seal, unseal } from './sealed-keys.ts';
+export { type ClusterKeys, readClusterKeys, seal, unseal } from './sealed-keys.ts';
 export type { KeyChanges } from './shared-keys.ts';

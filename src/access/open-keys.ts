@@ -4,7 +4,7 @@ import type { Closers } from '../closers.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../storage/index.ts';
 import type { Access } from './access.ts';
-import { readClusterKey } from './sealed-keys.ts';
+import { readClusterKeys } from './sealed-keys.ts';
 import { type KeyChanges, SharedKeys } from './shared-keys.ts';
 
 export async function openKeys(
@@ -13,9 +13,9 @@ export async function openKeys(
   closers: Closers,
 ): Promise<KeyChanges> {
   if (clusterKeyFile === null) return keysOfFile(access);
-  const clusterKey = readClusterKey(clusterKeyFile);
+  const clusterKeys = readClusterKeys(clusterKeyFile);
   // The absence of the database is reported once for all.
-  return closers.add(await SharedKeys.open({ db, clock, access, clusterKey, onFailure: () => undefined }));
+  return closers.add(await SharedKeys.open({ db, clock, access, clusterKeys, onFailure: () => undefined }));
 }
 
 /** Keys in `keys.json`. */
@@ -23,5 +23,6 @@ export function keysOfFile(access: Access): KeyChanges {
   return {
     create: async (role, description, limits) => access.create(role, description, limits),
     revoke: async (id) => access.revoke(id),
+    reseal: async () => undefined,
   };
 }

@@ -7,8 +7,17 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const prefix = 'v1.';
 
-/** 32 bytes in base64 or hexadecimal. Throws `invalid_request` for another content, or if all users of the machine can read the file. */
-export function readClusterKey(path: string): Buffer {
+/** The first one encrypts, each one decrypts: so the key of a cluster can be replaced while its nodes run. */
+export type ClusterKeys = readonly [Buffer, ...Buffer[]];
+
+/** A key, and the one that it replaces. */
+const keysMax = 2;
+
+/**
+ * One or two lines, each of 32 bytes in base64 or hexadecimal. Throws `invalid_request` for another content, or if all users of the machine
+ * can read the file.
+ */
+export function readClusterKeys(path: string): ClusterKeys {
   let text: string;
   let mode: number;
   try {
@@ -19,23 +28,31 @@ export function readClusterKey(path: string): Buffer {
   }
   const advice = 'create it with `(umask 077; openssl rand -base64 32 > FILE)`';
   if ((mode & 0o007) !== 0) throw new PlatformError('invalid_request', `all users can read ${path}: restrict it with chmod 600`);
-  const key = Buffer.from(text, /^[0-9a-fA-F]{64}$/.test(text) ? 'hex' : 'base64');
-  if (key.length !== 32 || !/^[0-9A-Za-z+/]+=*$/.test(text)) {
+  const [first, ...others] = text.split(/\s*\n\s*/).map((line) => {
+    const key = Buffer.from(line, /^[0-9a-fA-F]{64}$/.test(line) ? 'hex' : 'base64');
+    if (key.length === 32 && /^[0-9A-Za-z+/]+=*$/.test(line)) return key;
     throw new PlatformError('invalid_request', `${path}: expected 32 bytes in base64 or hexadecimal: ${advice}`);
+  });
+  if (first === undefined || others.length >= keysMax) {
+    throw new PlatformError('invalid_request', `${path}: expected at most ${keysMax} lines, the new key and the old one`);
   }
-  return key;
+  return [first, ...others];
 }
 
 /** `context` is bound to the text: it opens in the same context only. */
-export function seal(text: string, key: Buffer, context: string): string {
+export function seal(text: string, [key]: ClusterKeys, context: string): string {
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
   const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return prefix + sealed.toString('base64');
 }
 
-/** Null if the text was sealed with another key or in another context, or was changed. */
-export function unseal(sealed: string, key: Buffer, context: string): string | null {
+/** Null if the text was sealed with none of the keys, or in another context, or was changed. */
+export function unseal(sealed: string, keys: ClusterKeys, context: string): string | null {
+  return keys.map((key) => unsealWith(sealed, key, context)).find((text) => text !== null) ?? null;
+}
+
+function unsealWith(sealed: string, key: Buffer, context: string): string | null {
   const bytes = Buffer.from(sealed.slice(prefix.length), 'base64');
   if (!sealed.startsWith(prefix) || bytes.length < nonceBytes + tagBytes) return null;
   try {

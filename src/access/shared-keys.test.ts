@@ -10,7 +10,7 @@ import { Closers } from '../closers.ts';
 import type { Database } from '../storage/index.ts';
 import { Access } from './access.ts';
 import { openKeys } from './open-keys.ts';
-import { readClusterKey, seal, unseal } from './sealed-keys.ts';
+import { type ClusterKeys, readClusterKeys, seal, unseal } from './sealed-keys.ts';
 import { SharedKeys } from './shared-keys.ts';
 
 interface Test {
@@ -18,7 +18,7 @@ interface Test {
 }
 
 const remote = { remoteAddress: '10.0.0.7', listenerIsLoopback: false };
-const clusterKey = randomBytes(32);
+const clusterKeys: ClusterKeys = [randomBytes(32)];
 
 interface Server {
   readonly access: Access;
@@ -28,10 +28,10 @@ interface Server {
 }
 
 /** A server with its own data directory. */
-async function start(t: Test, db: Database, key = clusterKey, file = newFile('keys.json')): Promise<Server> {
+async function start(t: Test, db: Database, secrets = clusterKeys, file = newFile('keys.json')): Promise<Server> {
   const clock = new VirtualClock();
   const access = Access.open(file, clock);
-  const keys = await SharedKeys.open({ db, clock, access, clusterKey: key, onFailure: assert.ifError });
+  const keys = await SharedKeys.open({ db, clock, access, clusterKeys: secrets, onFailure: assert.ifError });
   t.after(() => keys.close());
   return { access, keys, file, clock };
 }
@@ -103,6 +103,19 @@ describe('keys in the database', () => {
     await assert.rejects(servers[1]?.keys.revoke(admin?.id ?? '') ?? Promise.resolve(), { code: 'wrong_state' });
   });
 
+  test('are encrypted again with a new cluster key, while servers that have both go on', async (t) => {
+    const db = await database(t);
+    const next = randomBytes(32);
+    const one = await start(t, db, [...clusterKeys, next]);
+    const two = await start(t, db, [next, ...clusterKeys]);
+    const { id } = await one.keys.create('viewer', '', {});
+    await two.keys.reseal();
+    await one.keys.revoke(id);
+    await two.keys.reseal();
+    await assert.rejects(start(t, db), { code: 'wrong_state' });
+    await start(t, db, [next]);
+  });
+
   test('open with the same cluster key only, and contain no secret in plain text', async (t) => {
     const db = await database(t);
     const one = await start(t, db);
@@ -110,7 +123,7 @@ describe('keys in the database', () => {
     const row = await db.selectFrom('shared_keys').selectAll().executeTakeFirstOrThrow();
     assert(!JSON.stringify(row).includes(secret) && !row.sealed.includes(Buffer.from(secret).toString('base64').slice(4, 20)));
     const file = newFile('keys.json');
-    await assert.rejects(start(t, db, randomBytes(32), file), { code: 'wrong_state', message: /another cluster key/ });
+    await assert.rejects(start(t, db, [randomBytes(32)], file), { code: 'wrong_state', message: /another cluster key/ });
     // An older row put back under the present revision does not open.
     await one.keys.create('viewer', '', {});
     await db.updateTable('shared_keys').set({ sealed: row.sealed }).execute();
@@ -133,9 +146,16 @@ describe('keys in the database', () => {
 
 describe('a cluster key', () => {
   const bytes = randomBytes(32);
-  for (const { what, content, mode = 0o600, expected } of [
+  for (const { what, content, mode = 0o600, expected, keys = [bytes] } of [
     { what: 'base64', content: `${bytes.toString('base64')}\n`, expected: null },
     { what: 'hexadecimal', content: bytes.toString('hex'), expected: null },
+    {
+      what: 'a new one and the one before',
+      content: `${bytes.toString('base64')}\n${bytes.toString('hex')}\n`,
+      expected: null,
+      keys: [bytes, bytes],
+    },
+    { what: 'three lines', content: `${bytes.toString('hex')}\n`.repeat(3), expected: /at most 2 lines/ },
     { what: '31 bytes', content: bytes.subarray(1).toString('base64'), expected: /expected 32 bytes/ },
     { what: 'other text', content: `${bytes.toString('base64')} #`, expected: /expected 32 bytes/ },
     { what: 'nothing', content: '', expected: /expected 32 bytes/ },
@@ -145,20 +165,20 @@ describe('a cluster key', () => {
       const file = newFile('cluster.key');
       writeFileSync(file, content);
       chmodSync(file, mode);
-      if (expected === null) assert.deepEqual(readClusterKey(file), bytes);
-      else assert.throws(() => readClusterKey(file), { code: 'invalid_request', message: expected });
+      if (expected === null) assert.deepEqual(readClusterKeys(file), keys);
+      else assert.throws(() => readClusterKeys(file), { code: 'invalid_request', message: expected });
     });
   }
 
-  test('that is missing is rejected', () => assert.throws(() => readClusterKey('/nonexistent/key'), { code: 'invalid_request' }));
+  test('that is missing is rejected', () => assert.throws(() => readClusterKeys('/nonexistent/key'), { code: 'invalid_request' }));
 
   test('opens what it sealed, in the same context, unchanged', () => {
-    const sealed = seal('text', clusterKey, 'a');
-    assert.equal(unseal(sealed, clusterKey, 'a'), 'text');
-    assert.notEqual(seal('text', clusterKey, 'a'), sealed);
-    assert.equal(unseal(sealed, clusterKey, 'b'), null);
-    assert.equal(unseal(sealed, randomBytes(32), 'a'), null);
-    assert.equal(unseal(`${sealed.slice(0, -6)}AAAAAA`, clusterKey, 'a'), null);
-    for (const broken of ['', 'v1.', 'v1.AAAA', sealed.slice(3)]) assert.equal(unseal(broken, clusterKey, 'a'), null);
+    const sealed = seal('text', clusterKeys, 'a');
+    assert.equal(unseal(sealed, clusterKeys, 'a'), 'text');
+    assert.notEqual(seal('text', clusterKeys, 'a'), sealed);
+    assert.equal(unseal(sealed, clusterKeys, 'b'), null);
+    assert.equal(unseal(sealed, [randomBytes(32)], 'a'), null);
+    assert.equal(unseal(`${sealed.slice(0, -6)}AAAAAA`, clusterKeys, 'a'), null);
+    for (const broken of ['', 'v1.', 'v1.AAAA', sealed.slice(3)]) assert.equal(unseal(broken, clusterKeys, 'a'), null);
   });
 });

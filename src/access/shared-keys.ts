@@ -13,7 +13,7 @@ import type { KeyLimits } from './key-limits.ts';
 import { remainingKeys } from './key-list.ts';
 import { type Key, parseKeys } from './keys-file.ts';
 import type { Role } from './roles.ts';
-import { seal, unseal } from './sealed-keys.ts';
+import { type ClusterKeys, seal, unseal } from './sealed-keys.ts';
 
 const readEveryMs = 500;
 /** Another server may change the keys at the same time, but not this often. */
@@ -25,6 +25,8 @@ export interface KeyChanges {
   create(role: Role, description: string, limits: KeyLimits): Promise<Key>;
   /** Throws `not_found`; `wrong_state` for the last admin key. */
   revoke(id: string): Promise<void>;
+  /** Encrypts the keys again, with the first cluster key. */
+  reseal(): Promise<void>;
 }
 
 /** The database, and the key that opens what is in it. */
@@ -32,7 +34,7 @@ export interface SharedKeysOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly access: Access;
-  readonly clusterKey: Buffer;
+  readonly clusterKeys: ClusterKeys;
   /** The next read is due in half a second anyway. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -55,9 +57,9 @@ export class SharedKeys implements KeyChanges {
 
   /** Uses the keys in the database. The first server stores its own there. Throws `wrong_state` if they were sealed with another key. */
   static async open(options: SharedKeysOptions): Promise<SharedKeys> {
-    const { db, clock, access, clusterKey } = options;
+    const { db, clock, access, clusterKeys } = options;
     const shared = new SharedKeys(options);
-    const sealed = seal(JSON.stringify({ keys: access.keys() }), clusterKey, contextOf(1));
+    const sealed = seal(JSON.stringify({ keys: access.keys() }), clusterKeys, contextOf(1));
     await db
       .insertInto('shared_keys')
       .values({ id: 1, revision: 1, sealed, changed_at: clock.wallMs() })
@@ -78,6 +80,10 @@ export class SharedKeys implements KeyChanges {
     await this.#change((keys) => remainingKeys(keys, id));
   }
 
+  async reseal(): Promise<void> {
+    await this.#change((keys) => [...keys]);
+  }
+
   /** Uses the keys of the database if they changed. */
   async refresh(): Promise<void> {
     const row = await this.#options.db.selectFrom('shared_keys').select('revision').where('id', '=', 1).executeTakeFirst();
@@ -89,14 +95,14 @@ export class SharedKeys implements KeyChanges {
   }
 
   async #change(edit: (keys: readonly Key[]) => Key[]): Promise<void> {
-    const { db, clock, clusterKey } = this.#options;
+    const { db, clock, clusterKeys } = this.#options;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const before = await this.#read();
       const keys = edit(before.keys);
       const revision = before.revision + 1;
       const { numUpdatedRows } = await db
         .updateTable('shared_keys')
-        .set({ revision, sealed: seal(JSON.stringify({ keys }), clusterKey, contextOf(revision)), changed_at: clock.wallMs() })
+        .set({ revision, sealed: seal(JSON.stringify({ keys }), clusterKeys, contextOf(revision)), changed_at: clock.wallMs() })
         .where('id', '=', 1)
         .where('revision', '=', before.revision)
         .executeTakeFirstOrThrow();
@@ -108,7 +114,7 @@ export class SharedKeys implements KeyChanges {
   async #read(): Promise<Shared> {
     const row = await this.#options.db.selectFrom('shared_keys').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
     const revision = Number(row.revision);
-    const text = unseal(row.sealed, this.#options.clusterKey, contextOf(revision));
+    const text = unseal(row.sealed, this.#options.clusterKeys, contextOf(revision));
     if (text === null) {
       throw new PlatformError(
         'wrong_state',

@@ -3,7 +3,7 @@
  * certificates: of its own and of hosts.
  */
 import { X509Certificate } from 'node:crypto';
-import { seal, unseal } from '../access/index.ts';
+import { type ClusterKeys, seal, unseal } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import {
@@ -24,8 +24,7 @@ const authorityMs = 10 * 365 * 24 * 3_600_000;
 export interface AuthorityOptions {
   readonly db: Database;
   readonly clock: Clock;
-  /** 32 bytes. */
-  readonly clusterKey: Buffer;
+  readonly clusterKeys: ClusterKeys;
 }
 
 interface StoredAuthority extends AuthorityTerm, CertifiedKey {}
@@ -65,7 +64,7 @@ export class Authority {
     const known = new Map(this.#stored.map((authority) => [authority.cert, authority]));
     this.#stored = rows.map((row) => {
       const { number, cert, issues_from: issuesFrom } = row;
-      const key = known.get(cert)?.key ?? unseal(row.sealed_key, this.#options.clusterKey, contextOf(cert));
+      const key = known.get(cert)?.key ?? unseal(row.sealed_key, this.#options.clusterKeys, contextOf(cert));
       if (key !== null) return { number, cert, key, issuesFromMs: Number(issuesFrom) };
       // A certificate that is trusted without its key could be that of an intruder.
       const why = 'was not encrypted with this cluster key: start with the --cluster-key-file of the other nodes';
@@ -133,10 +132,25 @@ export class Authority {
     return made;
   }
 
+  /** Encrypts the private keys again, with the first cluster key. Resolves with their number. */
+  async reseal(): Promise<number> {
+    await this.refresh();
+    for (const { number, cert, key } of this.#stored) {
+      const sealed_key = seal(key, this.#options.clusterKeys, contextOf(cert));
+      await this.#options.db
+        .updateTable('cluster_authorities')
+        .set({ sealed_key })
+        .where('number', '=', number)
+        .where('cert', '=', cert)
+        .execute();
+    }
+    return this.#stored.length;
+  }
+
   async #insert(db: Database, number: number, issuesFromMs: number): Promise<void> {
     const wallMs = this.#options.clock.wallMs();
     const { cert, key } = await createAuthority({ wallMs, validMs: authorityMs });
-    const sealed_key = seal(key, this.#options.clusterKey, contextOf(cert));
+    const sealed_key = seal(key, this.#options.clusterKeys, contextOf(cert));
     await db
       .insertInto('cluster_authorities')
       .values({ number, cert, sealed_key, issues_from: issuesFromMs, created_at: wallMs })

@@ -65,12 +65,15 @@ describe('the authority of a cluster on one PostgreSQL', { skip: whyNoPostgres()
     const clock = new SystemClock();
     const row = await db.selectFrom('cluster_authorities').selectAll().executeTakeFirstOrThrow();
     assert.ok(!JSON.stringify(row).includes('PRIVATE'));
-    await assert.rejects(Authority.open({ db, clock, clusterKey: Buffer.alloc(32, 8) }), { code: 'wrong_state', message: /cluster key/ });
+    await assert.rejects(Authority.open({ db, clock, clusterKeys: [Buffer.alloc(32, 8)] }), {
+      code: 'wrong_state',
+      message: /cluster key/,
+    });
     const foreign = await LinkedCluster.create(t, server);
     const { links: others } = await foreign.node('x');
     await db.updateTable('cluster_authorities').set({ cert: others.authority.issuer }).execute();
     await assert.rejects(links.refresh(), { code: 'wrong_state' });
-    await assert.rejects(Authority.open({ db, clock, clusterKey: cluster.clusterKey }), { code: 'wrong_state' });
+    await assert.rejects(Authority.open({ db, clock, clusterKeys: cluster.clusterKeys }), { code: 'wrong_state' });
   });
 
   test('a host joins with a token at a node that stands by, links to the home, and needs no token after a restart', async (t) => {
@@ -275,6 +278,20 @@ describe('the authority of a cluster on one PostgreSQL', { skip: whyNoPostgres()
     await assert.rejects(dial, { code: 'unavailable' });
     const again = await cluster.host('h1', await cluster.token(links), { file: 'again' });
     (await again.dialer.dial('host', {}, soon())).destroy();
+  });
+
+  test('is encrypted again with a new cluster key, after which the old one opens nothing', async (t) => {
+    const cluster = await LinkedCluster.create(t, server);
+    const { db, links } = await cluster.node('a');
+    const clock = new SystemClock();
+    const [old] = cluster.clusterKeys;
+    const next = Buffer.alloc(32, 9);
+    const both = await Authority.open({ db, clock, clusterKeys: [next, old] });
+    assert.equal(both.trusted, links.authority.trusted);
+    await assert.rejects(Authority.open({ db, clock, clusterKeys: [next] }), { code: 'wrong_state' });
+    assert.equal(await both.reseal(), 1);
+    await assert.rejects(Authority.open({ db, clock, clusterKeys: [old] }), { code: 'wrong_state' });
+    assert.equal((await Authority.open({ db, clock, clusterKeys: [next] })).trusted, both.trusted);
   });
 
   test('a host gives the secret of its token to no node but one of its cluster', async (t) => {

@@ -1,4 +1,5 @@
 /** The links of a node: its port, its certificate, which it issues itself and renews, and what it knows of the certificates of hosts. */
+import type { ClusterKeys } from '../access/index.ts';
 import { type Clock, Loop } from '../clock.ts';
 import { type LinkIdentity, type LinkPeer, LinkPort, renewalTimeMs } from '../links/index.ts';
 import type { Database } from '../storage/index.ts';
@@ -13,8 +14,7 @@ const lookEveryMs = 1000;
 export interface NodeLinksOptions {
   readonly db: Database;
   readonly clock: Clock;
-  /** 32 bytes. */
-  readonly clusterKey: Buffer;
+  readonly clusterKeys: ClusterKeys;
   /** The name of the node. */
   readonly name: string;
   readonly host: string;

@@ -134,7 +134,7 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   clusterKeyFile: {
     name: 'clusterKeyFile',
     default: null,
-    help: 'file of 32 bytes in base64: keys are stored in PostgreSQL, encrypted with them, for all servers that have the file',
+    help: 'file of 32 bytes in base64: keys are stored in PostgreSQL, encrypted with them, for all servers that have the file; a second line has the key before',
     ...textKind('F'),
   },
   node: {

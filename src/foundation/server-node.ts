@@ -3,7 +3,7 @@
  * is dead, another one claims the role, ends what its process may still hold, and starts.
  */
 import assert from 'node:assert/strict';
-import { readClusterKey } from '../access/index.ts';
+import { type ClusterKeys, readClusterKeys } from '../access/index.ts';
 import { NodeLinks } from '../authority/index.ts';
 import { type Clock, every } from '../clock.ts';
 import type { Closers } from '../closers.ts';
@@ -84,7 +84,7 @@ export class ServerNode implements NodeLock {
   static async open(config: Config, deps: ServerNodeDeps, closers: Closers): Promise<ServerNode | null> {
     const { node, databaseUrl, clusterKeyFile, link } = config;
     if (node === null || databaseUrl === null || clusterKeyFile === null) return null;
-    const server = new ServerNode(node, databaseUrl, linkSettings(link, readClusterKey(clusterKeyFile)), deps);
+    const server = new ServerNode(node, databaseUrl, linkSettings(link, readClusterKeys(clusterKeyFile)), deps);
     closers.push(() => server.#end());
     // On a new database, the lock decides who is first, and creates the tables.
     const db = await server.#join();
@@ -226,14 +226,14 @@ export class ServerNode implements NodeLock {
 interface LinkSettings {
   readonly host: string;
   readonly port: number;
-  readonly clusterKey: Buffer;
+  readonly clusterKeys: ClusterKeys;
 }
 
 /** Without the setting, other processes of this machine reach the node. */
-function linkSettings(link: string | null, clusterKey: Buffer): LinkSettings {
+function linkSettings(link: string | null, clusterKeys: ClusterKeys): LinkSettings {
   const parts = addressParts(link ?? '127.0.0.1:0');
   if (parts === null) throw new PlatformError('invalid_request', `--link: expected HOST:PORT, got ${String(link)}`);
-  return { ...parts, clusterKey };
+  return { ...parts, clusterKeys };
 }
 
 /** Undefined if no node serves, or the database does not answer. */

@@ -131,6 +131,7 @@ const resourceKinds = {
   RevokeKey: 'key',
   RollBackEndpoint: 'endpoint',
   RotateAuthority: 'cluster',
+  RotateClusterKey: 'cluster',
   ScrubObject: 'object',
   SetAlarmState: 'alarm',
   SetApproval: 'model-version',

@@ -81,6 +81,7 @@ describe('access to a cluster', { skip: whyNoPostgres(), timeout: 120_000 }, () 
     const both = JSON.parse(await run('token', 'create', '--output', 'json')) as { token: string };
     assert.equal(parseJoinToken(both.token).authorities.length, 2);
     await assert.rejects(run('rotate'), /a new authority issues certificates from/);
+    assert.match(await run('rotate', '--cluster-key'), /3 secrets were encrypted again/);
     assert.match(await run('rotate', '--urgent'), /authority 3 issues certificates now: hosts must join again/);
   });
 });

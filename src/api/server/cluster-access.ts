@@ -35,7 +35,7 @@ export type JoinTokenBody = z.infer<typeof joinTokenBody>;
 export type CreatedJoinTokenBody = z.infer<typeof createdJoinTokenBody>;
 export type RotationBody = z.infer<typeof rotationBody>;
 
-type Services = Pick<ApiServices, 'audit' | 'db' | 'nodeLinks'>;
+type Services = Pick<ApiServices, 'audit' | 'db' | 'keys' | 'nodeLinks'>;
 
 export function clusterAccessRoutes(services: Services): ApiRoute[] {
   return [...tokenRoutes(services), ...certificateRoutes(services)];
@@ -83,7 +83,7 @@ function tokenRoutes({ audit, db, nodeLinks }: Services): ApiRoute[] {
   ];
 }
 
-function certificateRoutes({ audit, db, nodeLinks }: Services): ApiRoute[] {
+function certificateRoutes({ audit, db, keys, nodeLinks }: Services): ApiRoute[] {
   return [
     apiRoute('DELETE /cluster/hosts/:host', {
       summary: 'Remove a host from the cluster',
@@ -106,6 +106,17 @@ function certificateRoutes({ audit, db, nodeLinks }: Services): ApiRoute[] {
         const target = String(number);
         await audit.record(db, { who: caller.keyId, action: 'RotateAuthority', target, outcome: 'ok', detail: { urgent } });
         return { authority: number, issues_from: isoTime(issuesFromMs) };
+      },
+    }),
+    apiRoute('POST /cluster/rotate-key', {
+      summary: 'Encrypt the keys in the database again',
+      description: "With the first key of the server's cluster key file. Afterwards, the second one opens nothing.",
+      answer: z.strictObject({ sealed: z.number().describe('Secrets that were encrypted again.') }),
+      handle: async ({ caller }) => {
+        const sealed = 1 + (await of(nodeLinks).authority.reseal());
+        await keys.reseal();
+        await audit.record(db, { who: caller.keyId, action: 'RotateClusterKey', target: 'cluster', outcome: 'ok', detail: { sealed } });
+        return { sealed };
       },
     }),
   ];

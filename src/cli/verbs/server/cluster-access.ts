@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { CreatedJoinTokenBody, JoinTokenBody, RotationBody } from '../../../api/index.ts';
 import { parseDurationMs } from '../../../objective.ts';
 import type { CliContext } from '../../cli-context.ts';
+import { CliError } from '../../cli-error.ts';
 import { pathSegment } from '../../client/client.ts';
 import { positiveInteger } from '../../options/parsed-values.ts';
 import { timeText } from '../../output/format.ts';
@@ -18,6 +19,7 @@ interface TokenOptions extends CommonOptions {
 
 interface RotateOptions extends CommonOptions {
   readonly urgent?: boolean;
+  readonly clusterKey?: boolean;
 }
 
 export function addClusterAccess(cluster: Command, context: CliContext): void {
@@ -67,12 +69,17 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
   );
   verb(cluster, context, 'rotate', 'replace the certificate authority of the cluster')
     .with((command) =>
-      command.option(
-        '--urgent',
-        'at once, as after a leak of its key: every host must join again (default: within a day, without a break)',
-      ),
+      command
+        .option('--urgent', 'at once, as after a leak of its key: every host must join again (default: within a day, without a break)')
+        .option('--cluster-key', 'instead encrypt all keys in the database with the first key of the --cluster-key-file'),
     )
-    .runs(async (session, { urgent = false }: RotateOptions) => {
+    .runs(async (session, { urgent = false, clusterKey = false }: RotateOptions) => {
+      if (clusterKey) {
+        if (urgent) throw new CliError('--urgent is for the certificate authority: leave it out with --cluster-key');
+        const resealed = await (await session.client()).post<{ sealed: number }>('/cluster/rotate-key');
+        session.print(resealed, `${resealed.sealed} secrets were encrypted again: remove the old key from the cluster key files\n`);
+        return 0;
+      }
       const rotation = await (await session.client()).post<RotationBody>('/cluster/rotate', { json: { urgent } });
       const when = urgent ? 'now: hosts must join again' : `from ${timeText(rotation.issues_from)} (UTC) on; nothing needs to be done`;
       session.print(rotation, `certificate authority ${rotation.authority} issues certificates ${when}\n`);
