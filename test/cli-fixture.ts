@@ -11,19 +11,27 @@ export interface Ran {
   readonly stderr: string;
 }
 
-export async function runAgainst(answer: RequestListener, argv: readonly string[]): Promise<Ran> {
+export async function runAgainst(
+  answer: RequestListener,
+  argv: readonly string[],
+  interrupted: AbortSignal = new AbortController().signal,
+): Promise<Ran> {
   const server = createServer(answer);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
-    return await runVerb(argv, { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+    return await runVerb(argv, { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, interrupted);
   } finally {
     server.close();
     server.closeAllConnections();
   }
 }
 
-export async function runVerb(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> {
+export async function runVerb(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  interrupted: AbortSignal = new AbortController().signal,
+): Promise<Ran> {
   let [stdout, stderr] = ['', ''];
   const code = await runCli(argv, {
     stdout: { write: (text) => (stdout += text) },
@@ -32,7 +40,7 @@ export async function runVerb(argv: readonly string[], env: Readonly<Record<stri
     env,
     clock: new SystemClock(),
     version: '1.2.3',
-    interrupted: new AbortController().signal,
+    interrupted,
     up: () => Promise.resolve(0),
     quickstart: () => Promise.resolve(0),
   });

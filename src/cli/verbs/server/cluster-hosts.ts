@@ -52,18 +52,19 @@ async function drained(session: VerbSession, client: Client, first: HostDetailBo
   const progress = session.wantsJson ? null : new Progress(context);
   let host = first;
   progress?.stage('drain', leftText(host));
-  while (host.workers.length > 0) {
-    await pause(context.clock, pollMs, context.interrupted);
-    if (context.interrupted.aborted) {
-      progress?.fail();
-      throw new CliError(`${host.name} keeps draining, ${leftText(host)}: stop that with \`penstock cluster uncordon ${host.name}\``);
+  try {
+    while (host.workers.length > 0) {
+      await pause(context.clock, pollMs, context.interrupted);
+      host = await client.get<HostDetailBody>(pathOf(host.name));
+      if (host.state !== 'draining' && host.state !== 'lost')
+        throw new CliError(`${host.name} does not drain any more: it is ${host.state}`);
+      progress?.write(leftText(host));
     }
-    host = await client.get<HostDetailBody>(pathOf(host.name));
-    if (host.state !== 'draining' && host.state !== 'lost') {
-      progress?.fail();
-      throw new CliError(`${host.name} does not drain any more: it is ${host.state}`);
-    }
-    progress?.write(leftText(host));
+  } catch (error) {
+    progress?.fail();
+    if (context.interrupted.aborted)
+      session.remark(`${host.name} keeps draining: stop that with \`penstock cluster uncordon ${host.name}\``);
+    throw error;
   }
   progress?.done(`${host.name} has no workers`);
   return host;

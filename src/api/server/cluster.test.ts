@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { openNativeApi } from '../../../test/native-api-fixture.ts';
+
+describe('the routes of a cluster, on a server that is alone', () => {
+  let api: Awaited<ReturnType<typeof openNativeApi>>;
+  before(async () => {
+    api = await openNativeApi();
+  });
+  after(async () => api?.close());
+
+  test('show nothing, and know no host', async () => {
+    const status = await fetch(`${api.url}/api/v1/cluster`);
+    assert.equal(status.status, 200);
+    assert.deepEqual(await status.json(), { nodes: [], hosts: [], moving: [], pending: [], recent: [], wanted: null, notes: [] });
+    for (const [method, path] of [
+      ['GET', '/cluster/hosts/h1'],
+      ['POST', '/cluster/hosts/h1/drain'],
+    ] as const) {
+      const rejected = await fetch(`${api.url}/api/v1${path}`, { method });
+      assert.equal(rejected.status, 404);
+      assert.match(await rejected.text(), /start it with --node/);
+    }
+  });
+});

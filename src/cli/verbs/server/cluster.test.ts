@@ -1,0 +1,156 @@
+/** `penstock cluster status`, `hosts`, `drain`, `cordon` and `uncordon`, against a scripted server. */
+import assert from 'node:assert/strict';
+import type { RequestListener } from 'node:http';
+import { describe, test } from 'node:test';
+import { type Ran, runAgainst } from '../../../../test/cli-fixture.ts';
+import type { ClusterBody, HostBody, HostDetailBody } from '../../../api/index.ts';
+
+const at = '2026-11-30T10:00:00.000Z';
+const host: HostBody = {
+  name: 'h1',
+  zone: 'a',
+  state: 'ready',
+  since: at,
+  vcpu: 16,
+  vcpu_used: 6.5,
+  memory_mib: 65_536,
+  memory_used_mib: 20_480,
+  on_notice: false,
+  link: 'linked',
+  silent_ms: 20,
+  lag_ms: 1.2,
+  address: '10.0.1.11',
+  workers: 5,
+};
+const cluster: ClusterBody = {
+  nodes: [
+    { name: 'a', state: 'serves', version: '0.1.0', joined_at: at, lease_ms: 2800, clock_offset_ms: 12 },
+    { name: 'b', state: 'stands by', version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: -3000 },
+  ],
+  hosts: [host, { ...host, name: 'h2', state: 'lost', link: 'lost', silent_ms: 64_000, lag_ms: null, address: null, workers: 0 }],
+  moving: [{ worker: 'digits.a.1.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h3', since: at }],
+  pending: [{ worker: 'resnet.a.1.0', endpoint: 'resnet', reason: 'no ready host has 16 vCPU and 64 GiB free; 2 hosts known', since: at }],
+  recent: [{ id: '1', at, endpoint: 'digits', trigger: 'start', worker: 'digits.a.1.1', from: null, to: 'h1', explanation: '' }],
+  wanted: { hosts: 4, packed: 2, spare: 2, too_large: 0, reason: 'because' },
+  notes: ['the clock of node b is 3.0 s behind'],
+};
+
+const worker = (id: string): HostDetailBody['workers'][number] => ({
+  id,
+  endpoint: 'digits',
+  variant: 'a',
+  model: 'digits/1',
+  kind: 'instance',
+  instance_type: 'local.2',
+  state: 'ready',
+  vcpu: 2,
+  memory_mib: 4096,
+  started_at: at,
+});
+
+function detail(ids: readonly string[], changes: Partial<HostDetailBody> = {}): HostDetailBody {
+  return { ...host, state: 'draining', workers: ids.map(worker), blocked: [], ...changes };
+}
+
+/** Answers each call with the next of these; records the calls. */
+function script(...answers: readonly HostDetailBody[]): { readonly calls: string[]; readonly answer: RequestListener } {
+  const calls: string[] = [];
+  const answer: RequestListener = ({ method, url }, response) => {
+    calls.push(`${method} ${url}`);
+    response.end(JSON.stringify(answers[Math.min(calls.length, answers.length) - 1]));
+  };
+  return { calls, answer };
+}
+
+const show = (argv: readonly string[]): Promise<Ran> => runAgainst((_, response) => response.end(JSON.stringify(cluster)), argv);
+
+describe('the status of a cluster', () => {
+  test('has aligned tables of nodes, hosts, moves and what has no host', async () => {
+    const { code, stdout } = await show(['cluster', 'status']);
+    assert.equal(code, 0);
+    assert.equal(
+      stdout,
+      `NODE  STATE      LEASE       CLOCK       VERSION  JOINED (UTC)
+a     serves     2.8 s left  right       0.1.0    2026-11-30 10:00:00
+b     stands by  2.7 s left  3 s behind  0.1.0    2026-11-30 10:00:00
+
+HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            ADDRESS
+h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  10.0.1.11
+h2    a     lost   6.5/16  20480/65536 MiB        0  lost for 64 s
+
+MOVING        FROM  TO  WHY              SINCE (UTC)
+digits.a.1.0  h1    h3  its host drains  2026-11-30 10:00:00
+
+WITHOUT HOST  SINCE (UTC)          WHY
+resnet.a.1.0  2026-11-30 10:00:00  no ready host has 16 vCPU and 64 GiB free; 2 hosts known
+
+PLACED (UTC)         WORKER        HOST  WHY
+2026-11-30 10:00:00  digits.a.1.1  h1    started
+
+hosts wanted: 4 (because)
+
+note: the clock of node b is 3.0 s behind
+`,
+    );
+  });
+
+  test('is the body of the API as JSON', async () => {
+    assert.deepEqual(JSON.parse((await show(['cluster', 'status', '--output', 'json'])).stdout), cluster);
+    assert.deepEqual(JSON.parse((await show(['cluster', 'hosts', '--output', 'json'])).stdout), cluster.hosts);
+  });
+
+  test('fails if the server is alone, and says what it was started without', async () => {
+    const alone = { ...cluster, nodes: [] };
+    const { code, stderr } = await runAgainst((_, response) => response.end(JSON.stringify(alone)), ['cluster', 'status']);
+    assert.equal(code, 1);
+    assert.match(stderr, /is not a node of a cluster: it was started without --node/);
+  });
+});
+
+describe('a drain', () => {
+  test('waits until the host has no workers, and shows what is left', async () => {
+    const blocked = [{ worker: 'w2', endpoint: 'digits', reason: 'no room', since: at }];
+    const { calls, answer } = script(detail(['w1', 'w2']), detail(['w2'], { blocked }), detail([]));
+    const { code, stdout, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1']);
+    assert.equal(code, 0);
+    assert.deepEqual(calls, ['POST /api/v1/cluster/hosts/h1/drain', 'GET /api/v1/cluster/hosts/h1', 'GET /api/v1/cluster/hosts/h1']);
+    assert.match(stderr, /2 workers left on h1: w1, w2\n.*1 worker left on h1: w2; w2 waits: no room\n.*h1 has no workers/s);
+    assert.equal(stdout, 'h1 is draining, with 0 workers\n');
+  });
+
+  test('goes on if the verb is interrupted', async () => {
+    const interruption = new AbortController();
+    const { answer } = script(detail(['w1']));
+    const listener: RequestListener = (request, response) => {
+      answer(request, response);
+      if (request.method === 'GET') setImmediate(() => interruption.abort());
+    };
+    const { code, stderr } = await runAgainst(listener, ['cluster', 'drain', 'h1'], interruption.signal);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /1 worker left on h1: w1\n.*h1 keeps draining: stop that with `penstock cluster uncordon h1`/s);
+  });
+
+  test('ends if the host is uncordoned meanwhile', async () => {
+    const { answer } = script(detail(['w1']), detail(['w1'], { state: 'ready' }));
+    const { code, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1']);
+    assert.equal(code, 1);
+    assert.match(stderr, /h1 does not drain any more: it is ready/);
+  });
+
+  test('returns at once with --no-wait', async () => {
+    const { calls, answer } = script(detail(['w1', 'w2']));
+    const { stdout } = await runAgainst(answer, ['cluster', 'drain', 'h1', '--no-wait']);
+    assert.equal(calls.length, 1);
+    assert.equal(stdout, 'h1 is draining, with 2 workers\n');
+  });
+});
+
+for (const verb of ['cordon', 'uncordon']) {
+  test(`${verb} changes the host and shows its workers`, async () => {
+    const { calls, answer } = script(detail(['w1'], { state: verb === 'cordon' ? 'cordoned' : 'ready' }));
+    const { code, stdout } = await runAgainst(answer, ['cluster', verb, 'h 1']);
+    assert.equal(code, 0);
+    assert.deepEqual(calls, [`POST /api/v1/cluster/hosts/h%201/${verb}`]);
+    assert.match(stdout, /^h1 is (?:ready|cordoned), with 1 worker\nWORKER +MODEL/);
+  });
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { MemoryHosts } from '../../test/host-fixture.ts';
+import { openPglite } from '../../test/pglite.ts';
+import { VirtualClock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { openLogs } from '../logs/index.ts';
+import { Audit, Decisions, Events } from '../records/index.ts';
+import type { OpenDatabase } from '../storage/index.ts';
+import { ClusterView } from './cluster-view.ts';
+import { HostStates } from './host-states.ts';
+import type { UnplacedWorker } from './hosts-view.ts';
+
+describe('the cluster as its operators see it', () => {
+  let opened: OpenDatabase;
+  const clock = new VirtualClock(1_000_000);
+  let hosts: MemoryHosts;
+  let states: HostStates;
+  let view: ClusterView;
+  let pending: UnplacedWorker[];
+  before(async () => {
+    opened = await openPglite();
+  });
+  after(async () => opened?.close());
+  beforeEach(async () => {
+    const { db } = opened;
+    await db.updateTable('cluster_roles').set({ holder: null, incarnation: null }).execute();
+    for (const table of ['cluster_hosts', 'cluster_nodes', 'events'] as const) await db.deleteFrom(table).execute();
+    const events = new Events(db, clock);
+    hosts = new MemoryHosts();
+    pending = [];
+    states = new HostStates({ db, clock, events, audit: new Audit(db, clock) });
+    await states.open();
+    const decisions = new Decisions(db, clock, events);
+    const placements = {
+      moving: [],
+      wanted: null,
+      get pending() {
+        return pending;
+      },
+    };
+    view = new ClusterView({ db, clock, log: openLogs(null, 'silent').platform, events, decisions, states, hosts, placements });
+  });
+
+  const node = (name: string, changes: { readonly clock_offset?: number; readonly state?: string } = {}) => {
+    const number = name.charCodeAt(0);
+    const lease = { expires_at: Date.now() + 60_000, joined_at: 5000 };
+    return { name, number, incarnation: 1, state: 'live', version: '0.1.0', draining: 0, clock_offset: 0, ...lease, ...changes };
+  };
+  const events = async (): Promise<string[]> => {
+    const rows = await opened.db.selectFrom('events').select(['kind', 'subject']).orderBy('seq').execute();
+    return rows.map(({ kind, subject }) => `${kind} ${subject}`);
+  };
+
+  test('says which node serves', async () => {
+    await opened.db
+      .insertInto('cluster_nodes')
+      .values([node('a'), node('b'), node('c', { state: 'dead' })])
+      .execute();
+    await opened.db.updateTable('cluster_roles').set({ holder: 'b', incarnation: 1 }).execute();
+    const { nodes } = await view.status();
+    assert.deepEqual(
+      nodes.map(({ name, state }) => `${name} ${state}`),
+      ['a stands by', 'b serves', 'c dead'],
+    );
+  });
+
+  test('reports a wrong clock once until it is right again, and notes it meanwhile', async () => {
+    const set = async (offset: number): Promise<void> => {
+      await opened.db.updateTable('cluster_nodes').set({ clock_offset: offset }).execute();
+      await view.checkClocks();
+    };
+    await opened.db
+      .insertInto('cluster_nodes')
+      .values([node('a')])
+      .execute();
+    await set(-60_000);
+    await set(-61_000);
+    assert.deepEqual(await events(), ['node.clock-skewed a']);
+    assert.deepEqual(view.notes, ['the clock of node a is 61.0 s behind that of the database: set it, for example with NTP']);
+    await set(100);
+    assert.deepEqual(view.notes, []);
+    await set(60_000);
+    assert.equal((await events()).length, 2);
+  });
+
+  test('adds up what workers reserve, and what the operator and the link say of the host', async () => {
+    hosts.set('h1');
+    hosts.start('d0', 'h1');
+    hosts.start('d1', 'h1');
+    hosts.set('h2', { link: 'away', silentMs: 1700 });
+    hosts.set('h3', { link: 'lost', silentMs: 9000 });
+    for (const host of hosts.list()) await states.linked(host);
+    const draining = await view.setWanted('h1', 'draining', 'ada');
+    assert.deepEqual([draining.state, draining.cpuUsedMilli, draining.memoryUsedMiB], ['draining', 4000, 8192]);
+    assert.deepEqual(
+      view.hosts().map(({ name, state, silentMs }) => [name, state, silentMs]),
+      [
+        ['h1', 'draining', 20],
+        ['h2', 'away', 1700],
+        ['h3', 'lost', 9000],
+      ],
+    );
+  });
+
+  test('shows a host of an earlier home as lost, and rejects a name that no host has', async () => {
+    await states.linked({ name: 'h1', zone: 'b', cpuMilli: 4000, memoryMiB: 8192 });
+    const { state, zone, silentMs, workers } = view.host('h1');
+    assert.deepEqual([state, zone, silentMs, workers], ['lost', 'b', null, []]);
+    const isUnknown = (error: unknown): boolean => error instanceof PlatformError && error.code === 'not_found';
+    assert.throws(() => view.host('h2'), isUnknown);
+    await assert.rejects(view.setWanted('h2', 'cordoned', 'ada'), isUnknown);
+  });
+
+  test('names the workers that cannot leave a host', () => {
+    hosts.set('h1');
+    hosts.start('d0', 'h1');
+    const size = { cpuMilli: 2000, memoryMiB: 4096, accelerator: null };
+    pending = ['d0', 'other'].map((worker) => ({ worker, endpoint: 'digits', reason: 'no room', sinceMs: 0, ...size }));
+    assert.deepEqual(
+      view.host('h1').blocked.map(({ worker }) => worker),
+      ['d0'],
+    );
+  });
+});
