@@ -15,7 +15,12 @@ beforeEach(() => {
   awaited = new Set(['digits', 'slow']);
   events = [];
   const isAwaited = (endpoint: string): boolean => awaited.has(endpoint.toLowerCase());
-  endpoints = new AwaitedEndpoints({ isAwaited, onChange: (listener) => (changed = listener) }, clock);
+  const state = {
+    get ready() {
+      return awaited.size === 0;
+    },
+  };
+  endpoints = new AwaitedEndpoints({ isAwaited, state, onChange: (listener) => (changed = listener) }, clock);
 });
 
 function serve(url: string): () => void {
@@ -48,4 +53,26 @@ test('a client that disconnects before its request is served is forgotten; later
   clock.advance(60_000);
   leave();
   assert.deepEqual(events, ['/v2/models/digits/versions/1/infer', 'left /v2/models/digits/versions/1/infer']);
+});
+
+test('the rest waits until all endpoints are in service, or for its own time', async () => {
+  let settled = 0;
+  for (const timeoutMs of [1000, 5000]) {
+    awaited.add('digits');
+    void endpoints.settled(timeoutMs).then(() => settled++);
+    clock.advance(999);
+    awaited.delete('digits');
+    changed();
+    await new Promise(setImmediate);
+    assert.equal(settled, 0, 'slow is awaited');
+    clock.advance(1);
+    if (timeoutMs > 1000) {
+      awaited.clear();
+      changed();
+    }
+    await new Promise(setImmediate);
+    assert.equal(settled, 1);
+    settled = 0;
+  }
+  await endpoints.settled(1000);
 });

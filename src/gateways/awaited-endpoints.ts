@@ -8,6 +8,8 @@ import { nameKey } from '../names.ts';
 /** Which endpoints are not in service yet. */
 export interface Awaiting {
   isAwaited(endpoint: string): boolean;
+  /** Ready if none is awaited. */
+  readonly state: { readonly ready: boolean };
   onChange(listener: () => void): void;
 }
 
@@ -25,6 +27,7 @@ export class AwaitedEndpoints {
   readonly #awaiting: Awaiting;
   readonly #clock: Clock;
   readonly #waiting = new Set<Waiting>();
+  #onSettled = (): void => undefined;
 
   constructor(awaiting: Awaiting, clock: Clock) {
     this.#awaiting = awaiting;
@@ -53,12 +56,23 @@ export class AwaitedEndpoints {
     };
   }
 
+  /** Resolves when no endpoint is awaited, or after `timeoutMs`. */
+  async settled(timeoutMs: number): Promise<void> {
+    if (this.#awaiting.state.ready) return;
+    const settled = Promise.withResolvers<void>();
+    this.#onSettled = settled.resolve;
+    const cancel = this.#clock.after(timeoutMs, settled.resolve);
+    await settled.promise;
+    cancel();
+  }
+
   /** The links have ended: no request needs an answer. */
   close(): void {
     this.#waiting.clear();
   }
 
   #goOn(): void {
+    if (this.#awaiting.state.ready) this.#onSettled();
     for (const waiting of this.#waiting) if (!this.#awaiting.isAwaited(waiting.endpoint)) waiting.serve();
   }
 }

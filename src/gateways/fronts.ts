@@ -32,6 +32,8 @@ const folderPrefix = 'penstock-gateways-';
 
 /** Other nodes notice that this process has stopped when nothing arrives for some times as long. */
 const beatEveryMs = 500;
+/** After a change of the home, what else it opens is not in the way of its endpoints for this long. */
+const settledMsMax = 1000;
 /** For answers to other nodes, when this server gives its place to another one. */
 const handOverMs = 5000;
 
@@ -118,7 +120,9 @@ export class Fronts implements FrontPort {
       this.#acceptOthers(node.links);
       node.links.becomeHome();
     }
-    return this.#processes.start();
+    const port = await this.#processes.start();
+    await this.#awaited?.settled(settledMsMax);
+    return port;
   }
 
   /** The processes of other nodes, and the connections of their clients. */

@@ -86,7 +86,7 @@ export class Listener {
   #isDrained = false;
   /** Whether all routes of the control plane are registered. */
   #isReady = false;
-  #whenReady: Promise<unknown> = Promise.resolve();
+  readonly #onReady = Promise.withResolvers<void>();
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
   constructor(options: ListenerOptions) {
@@ -190,25 +190,19 @@ export class Listener {
   /** Returns the URL once connections are accepted. Throws `unavailable` if the address cannot be bound. */
   async listen(): Promise<string> {
     const { host, port, tls, fronts = null } = this.#options;
-    const ready = Promise.resolve(this.#app.ready());
-    ready.then(
-      () => (this.#isReady = true),
-      () => undefined, // reported below
-    );
     let boundPort: number;
+    if (fronts === null) await this.#openControlPlane();
     try {
       if (fronts === null) {
-        await ready;
         this.#server.listen({ host, port, backlog: 1024 });
         await once(this.#server, 'listening');
         boundPort = (this.#server.address() as AddressInfo).port;
       } else {
-        // Inference does not wait for the rest.
-        this.#whenReady = ready;
         this.#server.listen({ path: await fronts.open(), backlog: 1024 });
         await once(this.#server, 'listening');
         boundPort = await fronts.start();
-        await ready;
+        // Clients have waited for inference, which is served already.
+        await this.#openControlPlane();
       }
     } catch (cause) {
       await fronts?.close();
@@ -218,6 +212,12 @@ export class Listener {
     this.#answers.start();
     this.#fast.start();
     return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
+  }
+
+  async #openControlPlane(): Promise<void> {
+    await this.#app.ready();
+    this.#isReady = true;
+    this.#onReady.resolve();
   }
 
   /**
@@ -394,7 +394,7 @@ export class Listener {
       return;
     }
     if (this.#isReady) control(request, response);
-    else void this.#whenReady.then(() => control(request, response));
+    else void this.#onReady.promise.then(() => control(request, response));
   }
 
   #isFast(fast: FastRequest): boolean {
