@@ -5,10 +5,11 @@
 import { type Clock, every } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
-import type { BorrowOptions, LocalProvider, Provider, WorkerLimits, WorkerSpec, WorkerView } from '../providers/index.ts';
+import type { LocalProvider, Provider, WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
-import type { ServingLink, WorkerLink } from '../runtime/index.ts';
+import type { ServingLink } from '../runtime/index.ts';
 import { chooseFrom } from './choose-host.ts';
+import { HomeParts } from './home-parts.ts';
 import type { HostFacts, PlacedWorker, WantedHostState } from './host.ts';
 import { HostPool } from './host-pool.ts';
 import {
@@ -67,7 +68,7 @@ const moveMsMax = 600_000;
 const drainMsMax = 60_000;
 const drainCheckMs = 50;
 
-export class PlacedProvider implements HomeProvider {
+export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #options: PlacedProviderOptions;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -88,6 +89,7 @@ export class PlacedProvider implements HomeProvider {
   #isClosed = false;
 
   constructor(options: PlacedProviderOptions) {
+    super(options.local);
     this.#options = options;
     const { clock, log, local } = options;
     [this.#clock, this.#log] = [clock, log];
@@ -119,10 +121,6 @@ export class PlacedProvider implements HomeProvider {
 
   get linked(): LinkedHosts {
     return this.#linked;
-  }
-
-  get limits(): WorkerLimits {
-    return this.#options.local.limits;
   }
 
   /** The hosts of the home; without its own machine. */
@@ -185,46 +183,6 @@ export class PlacedProvider implements HomeProvider {
     return () => this.#endListeners.delete(listener);
   }
 
-  get isolation(): LocalProvider['isolation'] {
-    return this.#options.local.isolation;
-  }
-
-  get tasks(): LocalProvider['tasks'] {
-    return this.#options.local.tasks;
-  }
-
-  hasForeignUsers(): boolean {
-    return this.#options.local.hasForeignUsers();
-  }
-
-  isForeignUid(uid: number): boolean {
-    return this.#options.local.isForeignUid(uid);
-  }
-
-  isForeignCodeUnconfined(): boolean {
-    return this.#options.local.isForeignCodeUnconfined();
-  }
-
-  countUnconfined(): () => void {
-    return this.#options.local.countUnconfined();
-  }
-
-  limitMemory(pid: number, bytesMax: number): ReturnType<LocalProvider['limitMemory']> {
-    return this.#options.local.limitMemory(pid, bytesMax);
-  }
-
-  forkServers(): ReturnType<LocalProvider['forkServers']> {
-    return this.#options.local.forkServers();
-  }
-
-  onPythonStart(listener: Parameters<LocalProvider['onPythonStart']>[0]): void {
-    this.#options.local.onPythonStart(listener);
-  }
-
-  borrow<T>(use: (link: WorkerLink) => Promise<T>, options?: BorrowOptions): Promise<T> {
-    return this.#options.local.borrow(use, options);
-  }
-
   /** Ends the workers of the home. Those of hosts go on: the next home adopts them. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -236,7 +194,7 @@ export class PlacedProvider implements HomeProvider {
   async #start(spec: WorkerSpec): Promise<void> {
     const { local } = this.#options;
     if (this.#hostOf.has(spec.id) || this.#unplaced.has(spec.id)) return;
-    if (localReason(spec) !== null || local.list().some((view) => view.spec.id === spec.id)) return local.start(spec);
+    if (this.#isLocal(spec) || local.list().some((view) => view.spec.id === spec.id)) return local.start(spec);
     await this.#linked.settled;
     if (this.#isClosed) throw new PlatformError('unavailable', 'the server is stopping: no worker can be started now');
     const digest = specDigest(spec);
@@ -314,6 +272,11 @@ export class PlacedProvider implements HomeProvider {
     );
   }
 
+  /** Devices, Python environments and files of this machine are not on hosts. */
+  #isLocal(spec: WorkerSpec): boolean {
+    return localReason(spec) !== null || this.#options.accelerated?.has(spec.instanceType) === true;
+  }
+
   #placedSpec(spec: WorkerSpec): PlacedSpec {
     return placedSpecOf(spec, this.#options.accelerated ?? noTypes);
   }
@@ -341,7 +304,7 @@ export class PlacedProvider implements HomeProvider {
     { cause, to, reason }: { readonly cause: MoveCause; readonly to: string; readonly reason: string },
   ): void {
     const spec = this.list().find((view) => view.spec.id === id)?.spec;
-    if (spec === undefined || this.#moves.has(id) || localReason(spec) !== null) return;
+    if (spec === undefined || this.#moves.has(id) || this.#isLocal(spec)) return;
     this.#placed(spec, { host: to, cause, from, reason });
     const digest = specDigest(spec);
     const failed = (error: unknown): void => {

@@ -91,6 +91,10 @@ export class NodesFixture {
     return node;
   }
 
+  dataDirectory(name: string): string {
+    return join(this.#folder, name);
+  }
+
   isRunning(name: string): boolean {
     const { child } = this.node(name);
     return child.exitCode === null && child.signalCode === null;
