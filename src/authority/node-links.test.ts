@@ -222,6 +222,50 @@ describe('the authority of a cluster on one PostgreSQL', { skip: whyNoPostgres()
     (await host.dialer.dial('host', {}, soon())).destroy();
   });
 
+  test('a host learns where the nodes are now, and a restarted node is where it was', async (t) => {
+    const cluster = await LinkedCluster.create(t, server);
+    const { links, db } = await cluster.node('a');
+    const host = await cluster.host('h1', await cluster.token(links));
+    const { links: later } = await cluster.node('b');
+    await host.refresh();
+    assert.match(readFileSync(join(cluster.folder, 'h1'), 'utf8'), new RegExp(later.address));
+    await db
+      .insertInto('cluster_nodes')
+      .values({
+        name: 'b',
+        number: 1,
+        incarnation: 1,
+        state: 'live',
+        expires_at: 1,
+        joined_at: 1,
+        version: '0',
+        draining: 0,
+        address: later.address,
+      })
+      .execute();
+    await later.close();
+    const { links: again } = await cluster.node('b');
+    assert.equal(again.address, later.address);
+    const { links: third } = await cluster.node('b');
+    assert.notEqual(third.address, later.address, 'the port is taken, so another one is used');
+  });
+
+  test('a host joins again with another token, as after an urgent rotation, or keeps its certificate if it has the name itself', async (t) => {
+    const cluster = await LinkedCluster.create(t, server);
+    const { links } = await cluster.node('a');
+    serveHosts(links);
+    const first = await cluster.token(links);
+    await (await cluster.host('h1', first)).close();
+    await (await cluster.host('h1', first)).close();
+    const own = await cluster.host('h1', await cluster.token(links));
+    (await own.dialer.dial('host', {}, soon())).destroy();
+    await own.close();
+    await links.authority.rotate(true);
+    await links.refresh();
+    const again = await cluster.host('h1', await cluster.token(links));
+    (await again.dialer.dial('host', {}, soon())).destroy();
+  });
+
   test('a node renews its own certificate at half of its life, and its open links stay', async (t) => {
     const cluster = await LinkedCluster.create(t, server);
     const clock = new VirtualClock(Date.now() - 13 * hourMs);

@@ -1,7 +1,7 @@
 /** The links of a node: its port, its certificate, which it issues itself and renews, and what it knows of the certificates of hosts. */
 import type { ClusterKeys } from '../access/index.ts';
 import { type Clock, Loop } from '../clock.ts';
-import { type LinkIdentity, type LinkPeer, LinkPort, renewalTimeMs } from '../links/index.ts';
+import { addressParts, type LinkIdentity, type LinkPeer, LinkPort, renewalTimeMs } from '../links/index.ts';
 import type { Database } from '../storage/index.ts';
 import { Authority } from './authority.ts';
 import { HostCertificates } from './host-certificates.ts';
@@ -58,9 +58,18 @@ export class NodeLinks {
     const links = new NodeLinks(options, authority, await authority.identityOf(peerOfNode(options)));
     await links.hosts.refresh();
     serveJoins(links.port, { ...options, nodes: () => links.nodes, authority, tokens: links.tokens, hosts: links.hosts });
-    links.#address = await links.port.listen();
+    links.#address = await links.#listen();
     links.#loop.open();
     return links;
+  }
+
+  /** A restarted node is found where it was: processes that are not linked to a node at the moment know its last address. */
+  async #listen(): Promise<string> {
+    const { db, name, host, port } = this.#options;
+    const row = await db.selectFrom('cluster_nodes').select('address').where('name', '=', name).executeTakeFirst();
+    const last = addressParts(row?.address ?? '');
+    if (port !== 0 || last?.host !== host) return this.port.listen();
+    return this.port.listen(last.port).catch(() => this.port.listen());
   }
 
   /** `HOST:PORT` of all nodes, the home first. */

@@ -94,6 +94,7 @@ async function open(
     token,
     signal: joining,
     onFailure: (error) => log.warn({ error: messageOf(error) }, 'the certificate of this host was not renewed, will be retried'),
+    onUnreachable: (address, reason) => log.warn({ address, reason }, 'a node cannot be reached, will be retried'),
   });
   closers.add(identity);
   const agent = await openAgent(settings, { clock, log, directory, dialer: identity.dialer }, closers);

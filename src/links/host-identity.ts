@@ -4,12 +4,13 @@ import { type Clock, Loop } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { HomeDialer } from './home-dialer.ts';
-import { type HostMembership, joinWithToken, renewalTimeMs, renewMembership } from './join.ts';
+import { type HostMembership, joinWithToken, presentNodes, renewalTimeMs, renewMembership } from './join.ts';
 import { parseJoinToken } from './join-token.ts';
 import { certificatesOf, type LinkPeer, provenPeer } from './link-peer.ts';
 
-const lookEveryMs = 60_000;
+const lookEveryMs = 30_000;
 const renewMsMax = 30_000;
+const reasonsMax = 64;
 
 export interface HostIdentityOptions {
   readonly clock: Clock;
@@ -23,6 +24,8 @@ export interface HostIdentityOptions {
   readonly signal: AbortSignal;
   /** A renewal failed, and will be tried again. */
   readonly onFailure: (error: unknown) => void;
+  /** A node cannot be reached. Called once for each reason in a row. */
+  readonly onUnreachable?: (address: string, reason: string) => void;
 }
 
 /** Joins if necessary, and has the dialer of the host, whose certificate it renews at half of its life. */
@@ -32,48 +35,77 @@ export class HostIdentity {
   /** Opens links with the present certificate. */
   readonly dialer: HomeDialer;
   readonly #closing = new AbortController();
-  #membership: HostMembership;
+  #membership: StoredMembership;
 
-  private constructor(options: HostIdentityOptions, membership: HostMembership) {
-    const { clock, random, onFailure } = options;
+  private constructor(options: HostIdentityOptions, membership: StoredMembership) {
+    const { clock, random, onFailure, onUnreachable } = options;
     this.#options = options;
     this.#membership = membership;
-    this.dialer = new HomeDialer({ clock, random, identity: membership.identity, addresses: membership.nodes });
-    this.#loop = new Loop({ clock, everyMs: lookEveryMs, run: () => this.renewIfDue(), onFailure });
+    const reasons = new Map<string, string>();
+    const onDialFailure = (address: string, reason: string): void => {
+      if (reasons.get(address) !== reason) onUnreachable?.(address, reason);
+      if (reasons.size >= reasonsMax) reasons.clear();
+      reasons.set(address, reason);
+    };
+    const { identity, nodes: addresses } = membership;
+    this.dialer = new HomeDialer({ clock, random, identity, addresses, onFailure: onDialFailure });
+    this.#loop = new Loop({ clock, everyMs: lookEveryMs, run: () => this.refresh(), onFailure });
   }
 
   /**
-   * Uses the stored certificate if it is valid and has the name; a token is then not used. Else joins. Throws `wrong_state` without a token,
-   * `invalid_request` for a text that is none, and as `joinWithToken`.
+   * Uses the stored certificate if it is valid, has the name, and was obtained with this token or no token is passed. Else joins. Throws
+   * `wrong_state` without a token, `invalid_request` for a text that is none, and as `joinWithToken`.
    */
   static async open(options: HostIdentityOptions): Promise<HostIdentity> {
-    const { clock, file, name, token, signal } = options;
+    const { clock, file, name, token } = options;
     const stored = storedMembership(file, { role: 'host', name }, clock.wallMs());
-    if (typeof stored !== 'string') return HostIdentity.#start(options, stored);
-    if (token === null) throw new PlatformError('wrong_state', `${stored}: join the cluster with --join TOKEN`);
-    const membership = await joinWithToken(parseJoinToken(token), { name, clock, signal });
-    await store(file, membership);
-    return HostIdentity.#start(options, membership);
+    const joined = token === null ? null : parseJoinToken(token);
+    if (typeof stored !== 'string' && (joined === null || joined.id === stored.token)) return HostIdentity.#start(options, stored);
+    if (joined === null) throw new PlatformError('wrong_state', `${String(stored)}: join the cluster with --join TOKEN`);
+    try {
+      return HostIdentity.#start(options, { ...(await joinWithToken(joined, options)), token: joined.id });
+    } catch (error) {
+      // The host has joined with another token before: the name is its own, and a token that expired since then is not used.
+      const isRefused = error instanceof PlatformError && (error.code === 'already_exists' || error.code === 'forbidden');
+      if (!isRefused || typeof stored === 'string') throw error;
+      return HostIdentity.#start(options, stored);
+    }
   }
 
-  static #start(options: HostIdentityOptions, membership: HostMembership): HostIdentity {
+  static async #start(options: HostIdentityOptions, membership: StoredMembership): Promise<HostIdentity> {
+    await store(options.file, membership);
     const identity = new HostIdentity(options, membership);
-    identity.#loop.open(0);
+    identity.#loop.open();
     return identity;
   }
 
-  /** Renews the certificate if half of its life is over. Rejects if that fails: the certificate before still counts. */
-  async renewIfDue(): Promise<void> {
-    const { clock, file } = this.#options;
-    if (clock.wallMs() < renewalTimeMs(this.#membership.identity)) return;
+  /** Renews the certificate if it is due, else learns the present addresses of the nodes. */
+  async refresh(): Promise<void> {
+    if (await this.renewIfDue()) return;
+    const nodes = await this.#within((signal) => presentNodes(this.dialer, signal));
+    if (nodes.length > 0 && nodes.join() !== this.#membership.nodes.join()) await this.#use({ ...this.#membership, nodes });
+  }
+
+  /** Renews the certificate if half of its life is over: true. Rejects if that fails: the certificate before still counts. */
+  async renewIfDue(): Promise<boolean> {
+    if (this.#options.clock.wallMs() < renewalTimeMs(this.#membership.identity)) return false;
+    const renewed = await this.#within((signal) => renewMembership(this.dialer, signal));
+    await this.#use({ ...renewed, token: this.#membership.token });
+    return true;
+  }
+
+  async #use(membership: StoredMembership): Promise<void> {
+    await store(this.#options.file, membership);
+    this.#membership = membership;
+    this.dialer.setIdentity(membership.identity);
+    this.dialer.setAddresses(membership.nodes);
+  }
+
+  async #within<Result>(run: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     const limit = new AbortController();
-    const cancel = clock.after(renewMsMax, () => limit.abort());
+    const cancel = this.#options.clock.after(renewMsMax, () => limit.abort());
     try {
-      const membership = await renewMembership(this.dialer, AbortSignal.any([limit.signal, this.#closing.signal]));
-      await store(file, membership);
-      this.#membership = membership;
-      this.dialer.setIdentity(membership.identity);
-      this.dialer.setAddresses(membership.nodes);
+      return await run(AbortSignal.any([limit.signal, this.#closing.signal]));
     } finally {
       cancel();
     }
@@ -85,10 +117,15 @@ export class HostIdentity {
   }
 }
 
+interface StoredMembership extends HostMembership {
+  /** The id of the token with which the host joined. */
+  readonly token: string;
+}
+
 /** Or why the file has no certificate that can be used. */
-function storedMembership(file: string, peer: LinkPeer, wallMs: number): HostMembership | string {
+function storedMembership(file: string, peer: LinkPeer, wallMs: number): StoredMembership | string {
   try {
-    const membership = JSON.parse(readFileSync(file, 'utf8')) as HostMembership;
+    const membership = JSON.parse(readFileSync(file, 'utf8')) as StoredMembership;
     const { cert, authorities } = membership.identity;
     const [leaf] = certificatesOf(cert);
     if (leaf === undefined) return `${file} has no certificate`;
@@ -101,7 +138,7 @@ function storedMembership(file: string, peer: LinkPeer, wallMs: number): HostMem
 }
 
 /** Front processes load this module, but store nothing. */
-async function store(file: string, membership: HostMembership): Promise<void> {
+async function store(file: string, membership: StoredMembership): Promise<void> {
   const { writeFileAtomically } = await import('../data-directory/index.ts');
   writeFileAtomically(file, `${JSON.stringify(membership)}\n`, { mode: 0o600 });
 }

@@ -61,6 +61,12 @@ export async function renewMembership(dialer: HomeDialer, signal: AbortSignal): 
   return membershipOf(await dialer.request('renew', { request: await certificateRequest(key) }, signal), key);
 }
 
+/** `HOST:PORT` of all nodes, the home first. Throws as `HomeDialer.request`. */
+export async function presentNodes(dialer: HomeDialer, signal: AbortSignal): Promise<readonly string[]> {
+  const { nodes } = await dialer.request('nodes', {}, signal);
+  return Array.isArray(nodes) ? nodes.map(String) : [];
+}
+
 function membershipOf({ cert, authorities, nodes }: Readonly<Record<string, unknown>>, key: string): HostMembership {
   if (typeof cert !== 'string' || typeof authorities !== 'string' || !Array.isArray(nodes)) {
     throw new PlatformError('unavailable', 'the node answered without a certificate: is its version older than that of this host?');

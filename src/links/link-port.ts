@@ -17,9 +17,9 @@ import { certificatesOf, type LinkIdentity, type LinkPeer, provenPeer } from './
 
 /**
  * What a link is for. `front`: the calls of a front process; `connection`: a client's connection that is passed on whole; `host`: the agent
- * of a host; `join`: a host asks for its first certificate; `renew`: for the next one.
+ * of a host; `join`: a host asks for its first certificate; `renew`: for the next one; `nodes`: for the addresses of the nodes.
  */
-export type LinkKind = 'front' | 'connection' | 'host' | 'join' | 'renew';
+export type LinkKind = 'front' | 'connection' | 'host' | 'join' | 'renew' | 'nodes';
 
 /**
  * Serves an accepted link; the other side has its answer `{ok: true}` already. The socket is paused and has no listeners: add those for
@@ -136,9 +136,9 @@ export class LinkPort {
     this.#answered.set(kind, { roles, run });
   }
 
-  /** Resolves with `HOST:PORT` for the others: as bound. Throws `unavailable` if the port cannot be bound. */
-  async listen(): Promise<string> {
-    const { host, port } = this.#options;
+  /** Resolves with `HOST:PORT` for the others: as bound. Throws `unavailable` if the port cannot be bound; another one may be tried then. */
+  async listen(port = this.#options.port): Promise<string> {
+    const { host } = this.#options;
     this.#tcp.listen({ host, port });
     try {
       await once(this.#tcp, 'listening');
