@@ -2,7 +2,7 @@
  * Makes the certificates of a cluster: X.509 v3, ECDSA P-256. The library is loaded with the first certificate, so a server without a
  * cluster never loads it.
  */
-import { createPublicKey, generateKeyPairSync, randomBytes, webcrypto } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { X509CertificateGenerator } from '@peculiar/x509';
 import { messageOf, PlatformError } from '../errors.ts';
 import { type LinkPeer, peerUri } from './link-peer.ts';
@@ -17,8 +17,8 @@ export interface CertifiedKey {
   readonly key: string;
 }
 
-/** The library's type is that of Node.js, or that of browsers where the console's types are checked. */
-type LibraryKeyPair = Awaited<Parameters<X509Library['Pkcs10CertificateRequestGenerator']['create']>[0]['keys']>;
+/** By the global, so that it is the type of browsers where the console's types are checked. */
+type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
 type X509Library = typeof import('@peculiar/x509');
 type CertificateExtensions = NonNullable<Parameters<typeof X509CertificateGenerator.createSelfSigned>[0]['extensions']>;
 
@@ -129,10 +129,10 @@ function validity(wallMs: number, validMs: number): { readonly notBefore: Date; 
   return { notBefore: new Date(wallMs - clockToleranceMs), notAfter: new Date(wallMs + validMs) };
 }
 
-async function keyPairOf(pem: string): Promise<LibraryKeyPair> {
+async function keyPairOf(pem: string): Promise<{ privateKey: ImportedKey; publicKey: ImportedKey }> {
   const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
-  const { subtle } = webcrypto;
+  const { subtle } = crypto;
   const privateKey = await subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
   const spki = createPublicKey(pem).export({ type: 'spki', format: 'der' });
-  return { privateKey, publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']) } as LibraryKeyPair;
+  return { privateKey, publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']) };
 }

@@ -59,9 +59,12 @@ export class HostIdentity {
   static async open(options: HostIdentityOptions): Promise<HostIdentity> {
     const { clock, file, name, token } = options;
     const stored = storedMembership(file, { role: 'host', name }, clock.wallMs());
-    const joined = token === null ? null : parseJoinToken(token);
-    if (typeof stored !== 'string' && (joined === null || joined.id === stored.token)) return HostIdentity.#start(options, stored);
-    if (joined === null) throw new PlatformError('wrong_state', `${String(stored)}: join the cluster with --join TOKEN`);
+    if (token === null) {
+      if (typeof stored === 'string') throw new PlatformError('wrong_state', `${stored}: join the cluster with --join TOKEN`);
+      return HostIdentity.#start(options, stored);
+    }
+    const joined = parseJoinToken(token);
+    if (typeof stored !== 'string' && joined.id === stored.token) return HostIdentity.#start(options, stored);
     try {
       return HostIdentity.#start(options, { ...(await joinWithToken(joined, options)), token: joined.id });
     } catch (error) {
