@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { SystemClock } from '../src/clock.ts';
-import { AgentArtifacts } from '../src/hosts/agent-artifacts.ts';
-import { HostAgent, type HostAgentOptions } from '../src/hosts/host-agent.ts';
+import { AgentArtifacts } from '../src/hosts/agent/agent-artifacts.ts';
+import { HostAgent, type HostAgentOptions } from '../src/hosts/agent/host-agent.ts';
 import { PlacedProvider, type PlacedProviderOptions } from '../src/hosts/placed-provider.ts';
 import type { Log } from '../src/logs/index.ts';
 import { isolationSettings, LocalProvider, type Provider, type WorkerSpec, type WorkerView } from '../src/providers/index.ts';
@@ -100,7 +100,7 @@ export async function socketPair(): Promise<readonly [near: Socket, far: Socket]
 }
 
 type HomeChanges = Partial<Omit<PlacedProviderOptions, 'local'>>;
-type HostChanges = Partial<HostAgentOptions> & { readonly link?: (near: Duplex, far: Duplex) => readonly [Duplex, Duplex] };
+type HostChanges = Partial<HostAgentOptions> & { readonly link?: (near: Socket, far: Socket) => readonly [Duplex, Duplex] };
 
 /** Folders, providers and agents of a test; `close` ends all of them. */
 export class HostsFixture {

@@ -23,9 +23,9 @@ import {
   WorkerLost,
 } from '../runtime/index.ts';
 import type { Signature } from '../tensor.ts';
-import type { HostChannel } from './host-channel.ts';
-import { checkIsResult, hostKinds, jsonFrame, relayedRunFrame } from './host-frames.ts';
-import { cutText, fieldsOf } from './reports.ts';
+import type { HostChannel } from './link/host-channel.ts';
+import { checkIsResult, hostKinds, jsonFrame, relayedRunFrame } from './link/host-frames.ts';
+import { cutText, fieldsOf } from './link/reports.ts';
 
 /** Calls of the agent have larger numbers. */
 const numberMax = 2 ** 31;

@@ -5,8 +5,8 @@ import type { Clock } from '../clock.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { type Frame, failureOf, kinds, malformedFrame, payloadFrame } from '../runtime/index.ts';
 import { HostCalls } from './host-calls.ts';
-import { HostChannel } from './host-channel.ts';
-import { hostKinds, jsonFrame } from './host-frames.ts';
+import { HostChannel } from './link/host-channel.ts';
+import { hostKinds, jsonFrame } from './link/host-frames.ts';
 import {
   cutText,
   fieldsOf,
@@ -19,7 +19,7 @@ import {
   readUsage,
   type WorkerReport,
   type WorkerUsage,
-} from './reports.ts';
+} from './link/reports.ts';
 
 /** Of an object, in one answer. */
 export const rangeBytes = 1024 * 1024;

@@ -5,10 +5,10 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { floats, HostsFixture, socketPair, storedModel, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
 import { modelPath } from '../../test/models/index.ts';
 import { type Frame, FrameReader, messageFrame } from '../runtime/index.ts';
-import { hostKinds } from './host-frames.ts';
+import { hostKinds } from './link/host-frames.ts';
+import type { WorkerReport } from './link/reports.ts';
 import type { PlacedProvider } from './placed-provider.ts';
 import { specDigest } from './remote-worker.ts';
-import type { WorkerReport } from './reports.ts';
 
 let fixture: HostsFixture;
 let home: PlacedProvider;

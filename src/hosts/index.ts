@@ -1,3 +1,4 @@
+export { type AgentControl, type AgentSettings, defaultHostName, machineCapacity, runAgent } from './agent/run-agent.ts';
 export { chooseFrom, chooseHost, type HostChoice } from './choose-host.ts';
 export { type ClusterStatus, ClusterView, type HostStatus } from './cluster-view.ts';
 export type { HostFacts, HostState, PlacedWorker, PlacementRequest, WantedHostState, WorkerSize } from './host.ts';
@@ -18,4 +19,3 @@ export type { HomeProvider, PlacedProvider } from './placed-provider.ts';
 export type { ChosenHost, NewPlacement, PlacementAlternative, PlacementInputs } from './placement-decisions.ts';
 export { type MoveUnderWay, Placements } from './placements.ts';
 export { type MoveCause, planMoves } from './plan-moves.ts';
-export { type AgentControl, type AgentSettings, defaultHostName, machineCapacity, runAgent } from './run-agent.ts';

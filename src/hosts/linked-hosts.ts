@@ -2,8 +2,8 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PlatformError } from '../errors.ts';
+import { cutText, numberOf } from './link/reports.ts';
 import { type HostCapacity, RemoteHost, type RemoteHostDeps } from './remote-host.ts';
-import { cutText, numberOf } from './reports.ts';
 
 /** What an agent says of itself when it opens its link. */
 export interface HostIntroduction extends HostCapacity {

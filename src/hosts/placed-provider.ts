@@ -21,12 +21,12 @@ import {
   placedSpecOf,
   type UnplacedWorker,
 } from './hosts-view.ts';
+import { localReason } from './link/worker-spec.ts';
 import { LinkedHosts, type LinkedHostsDeps } from './linked-hosts.ts';
 import type { NewPlacement } from './placement-decisions.ts';
 import { type MoveCause, planMoves } from './plan-moves.ts';
 import type { RemoteHost } from './remote-host.ts';
 import { specDigest } from './remote-worker.ts';
-import { localReason } from './worker-spec.ts';
 
 /** What is placed besides: the machine of the home. */
 export interface HomeMachine {

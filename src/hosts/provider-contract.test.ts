@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { connect, TLSSocket } from 'node:tls';
 import { floats, HostsFixture, slowRun, storedModel, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
+import { TestCluster } from '../../test/links-fixture.ts';
 import { scorerBundle, scorerCommand, skip } from '../../test/processes/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { type ReplySink, type ServingLink, WorkerLost } from '../runtime/index.ts';
@@ -152,5 +154,35 @@ providerContract('this machine', (fixture) => fixture.openLocal());
 providerContract('a host behind a link', async (fixture) => {
   const home = await fixture.openHome();
   await fixture.openHost('h1');
+  return home;
+});
+
+providerContract('a host behind a link with TLS', async (fixture) => {
+  const cluster = await TestCluster.create();
+  const [node, host] = [await cluster.identityOf({ role: 'node', name: 'a' }), await cluster.identityOf({ role: 'host', name: 'h1' })];
+  const home = await fixture.openHome();
+  await fixture.openHost('h1', {
+    link: (near, far) => {
+      const options = { minVersion: 'TLSv1.3', rejectUnauthorized: true } as const;
+      // The name of a node is in its certificate as a URI, which the dialer checks.
+      const agent = connect({
+        socket: near,
+        ca: host.authorities,
+        cert: host.cert,
+        key: host.key,
+        ...options,
+        checkServerIdentity: () => undefined,
+      });
+      const ofHome = new TLSSocket(far, {
+        isServer: true,
+        requestCert: true,
+        ca: node.authorities,
+        cert: node.cert,
+        key: node.key,
+        ...options,
+      });
+      return [agent, ofHome];
+    },
+  });
   return home;
 });

@@ -12,9 +12,9 @@ import type { WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { malformedFrame } from '../runtime/index.ts';
 import { HostLink } from './host-link.ts';
+import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './link/reports.ts';
 import { RemoteWorker } from './remote-worker.ts';
 import { RemoteWorkerLink } from './remote-worker-link.ts';
-import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './reports.ts';
 
 /** What the machine has, as its agent says when it connects. */
 export interface HostCapacity {

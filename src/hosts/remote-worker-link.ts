@@ -16,7 +16,7 @@ import {
 } from '../runtime/index.ts';
 import type { Signature } from '../tensor.ts';
 import type { HostCalls } from './host-calls.ts';
-import { fieldsOf, numberOf } from './reports.ts';
+import { fieldsOf, numberOf } from './link/reports.ts';
 
 /** The worker as its agent has reported it. */
 export interface RemoteWorkerLinkOptions {

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { WorkerSpec, WorkerView } from '../providers/index.ts';
+import type { WorkerReport, WorkerUsage } from './link/reports.ts';
 import type { RemoteWorkerLink } from './remote-worker-link.ts';
-import type { WorkerReport, WorkerUsage } from './reports.ts';
 
 /** Workers with equal digests are interchangeable: they differ in their ids only. 64 hexadecimal digits. */
 export function specDigest(spec: WorkerSpec): string {

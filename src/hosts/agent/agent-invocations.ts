@@ -3,9 +3,9 @@
  * pieces too, and is written to a file of this host, so that neither machine holds it in memory.
  */
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { asDiskError } from '../data-directory/index.ts';
-import { defined } from '../defined.ts';
-import { PlatformError } from '../errors.ts';
+import { asDiskError } from '../../data-directory/index.ts';
+import { defined } from '../../defined.ts';
+import { PlatformError } from '../../errors.ts';
 import {
   type BodyFiles,
   type Frame,
@@ -17,12 +17,12 @@ import {
   readFrameBody,
   Window,
   WorkerLost,
-} from '../runtime/index.ts';
+} from '../../runtime/index.ts';
+import type { HostChannel } from '../link/host-channel.ts';
+import { hostKinds, jsonFrame } from '../link/host-frames.ts';
+import { cutText, fieldsOf, listOf, numberOf } from '../link/reports.ts';
 import { failureFrame } from './agent-failures.ts';
 import type { AgentWorkers } from './agent-workers.ts';
-import type { HostChannel } from './host-channel.ts';
-import { hostKinds, jsonFrame } from './host-frames.ts';
-import { cutText, fieldsOf, listOf, numberOf } from './reports.ts';
 
 /** Headers of a request. */
 const headersMax = 1000;

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
 import fc from 'fast-check';
-import { socketPair, until } from '../../test/hosts-fixture.ts';
-import { SystemClock, VirtualClock } from '../clock.ts';
-import { type Frame, messageFrame, payloadFrame, readFrameBody } from '../runtime/index.ts';
+import { socketPair, until } from '../../../test/hosts-fixture.ts';
+import { SystemClock, VirtualClock } from '../../clock.ts';
+import { type Frame, messageFrame, payloadFrame, readFrameBody } from '../../runtime/index.ts';
 import { HostChannel } from './host-channel.ts';
 import { beatFrame, hostKinds, partHead } from './host-frames.ts';
 

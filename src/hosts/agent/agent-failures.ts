@@ -1,7 +1,7 @@
 /** How calls that an agent relays fail, as the home learns it. Pure. */
-import { asPlatformError, messageOf } from '../errors.ts';
-import { failureOf, WorkerLost } from '../runtime/index.ts';
-import { hostKinds, jsonFrame } from './host-frames.ts';
+import { asPlatformError, messageOf } from '../../errors.ts';
+import { failureOf, WorkerLost } from '../../runtime/index.ts';
+import { hostKinds, jsonFrame } from '../link/host-frames.ts';
 
 /** The call failed with its worker, or with an error. */
 export function failureFrame(call: number, error: unknown): Buffer[] {

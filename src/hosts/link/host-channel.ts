@@ -3,9 +3,9 @@
  * only a bounded number of bytes is handed to the socket, so that a batch of many megabytes does not hold up beats and commands.
  */
 import type { Duplex } from 'node:stream';
-import { type Clock, every } from '../clock.ts';
-import { messageOf } from '../errors.ts';
-import { type Frame, FrameReader, frameBytesMax, malformedFrame, parseFrame } from '../runtime/index.ts';
+import { type Clock, every } from '../../clock.ts';
+import { messageOf } from '../../errors.ts';
+import { type Frame, FrameReader, frameBytesMax, malformedFrame, parseFrame } from '../../runtime/index.ts';
 import { beatFrame, hostKinds, partHead, readPart } from './host-frames.ts';
 
 /** Larger frames are sent in parts of this size. A multiple of 8. */

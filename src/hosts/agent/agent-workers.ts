@@ -1,11 +1,11 @@
 /** The workers of a host, over all links of its agent: what runs, under which keys, and what changed. */
-import type { Clock } from '../clock.ts';
-import { messageOf, PlatformError } from '../errors.ts';
-import type { Log } from '../logs/index.ts';
-import type { LocalProvider, WorkerSpec, WorkerView } from '../providers/index.ts';
-import type { WorkerExit } from '../records/index.ts';
-import type { WorkerLink } from '../runtime/index.ts';
-import type { WorkerReport, WorkerUsage } from './reports.ts';
+import type { Clock } from '../../clock.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import type { Log } from '../../logs/index.ts';
+import type { LocalProvider, WorkerSpec, WorkerView } from '../../providers/index.ts';
+import type { WorkerExit } from '../../records/index.ts';
+import type { WorkerLink } from '../../runtime/index.ts';
+import type { WorkerReport, WorkerUsage } from '../link/reports.ts';
 
 /** What the agent needs of the provider of its machine. */
 export type AgentProvider = Pick<LocalProvider, 'start' | 'stop' | 'list' | 'link' | 'restart' | 'onChange' | 'onEnded'>;

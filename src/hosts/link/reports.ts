@@ -1,9 +1,9 @@
 /** What an agent tells of its workers. It runs on another machine, so all of it is checked like input from outside. Pure. */
 
-import type { WorkerState } from '../providers/index.ts';
-import type { WorkerExit } from '../records/index.ts';
-import { type MissingModel, malformedFrame } from '../runtime/index.ts';
-import { datatypes, type Signature, type TensorSpec } from '../tensor.ts';
+import type { WorkerState } from '../../providers/index.ts';
+import type { WorkerExit } from '../../records/index.ts';
+import { type MissingModel, malformedFrame } from '../../runtime/index.ts';
+import { datatypes, type Signature, type TensorSpec } from '../../tensor.ts';
 
 /** The state of one worker of a host. */
 export interface WorkerReport {

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { silentLog } from '../../test/hosts-fixture.ts';
-import { VirtualClock } from '../clock.ts';
-import { PlatformError } from '../errors.ts';
-import { WorkerLost } from '../runtime/index.ts';
-import { FileHasher, VerifiedFiles } from '../storage/index.ts';
+import { silentLog } from '../../../test/hosts-fixture.ts';
+import { VirtualClock } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import { WorkerLost } from '../../runtime/index.ts';
+import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
 import type { ObjectRange } from './agent-link.ts';
 

@@ -3,13 +3,13 @@
  * A transfer that loses its link goes on with the next home where it was.
  */
 
-import type { Clock } from '../clock.ts';
-import { asDiskError } from '../data-directory/index.ts';
-import { messageOf, PlatformError } from '../errors.ts';
-import type { Log } from '../logs/index.ts';
-import { ConcurrencyLimiter } from '../providers/index.ts';
-import { WorkerLost } from '../runtime/index.ts';
-import { ObjectCache, type VerifiedFiles } from '../storage/index.ts';
+import type { Clock } from '../../clock.ts';
+import { asDiskError } from '../../data-directory/index.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import type { Log } from '../../logs/index.ts';
+import { ConcurrencyLimiter } from '../../providers/index.ts';
+import { WorkerLost } from '../../runtime/index.ts';
+import { ObjectCache, type VerifiedFiles } from '../../storage/index.ts';
 import type { AgentLink, ObjectRange } from './agent-link.ts';
 
 /** Files that are fetched at once, and ranges of each. */

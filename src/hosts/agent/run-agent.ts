@@ -1,15 +1,15 @@
 /** Runs the agent of a host until it is interrupted: `penstock host`. */
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '../clock.ts';
-import { Closers } from '../closers.ts';
-import { type DataDirectory, openDataDirectory } from '../data-directory/index.ts';
-import { messageOf } from '../errors.ts';
-import { HostIdentity, peerName } from '../links/index.ts';
-import { type Log, openLogs } from '../logs/index.ts';
-import { isolationSettings, LocalProvider } from '../providers/index.ts';
-import { SystemRandom } from '../random.ts';
-import { FileHasher, VerifiedFiles } from '../storage/index.ts';
+import type { Clock } from '../../clock.ts';
+import { Closers } from '../../closers.ts';
+import { type DataDirectory, openDataDirectory } from '../../data-directory/index.ts';
+import { messageOf } from '../../errors.ts';
+import { HostIdentity, peerName } from '../../links/index.ts';
+import { type Log, openLogs } from '../../logs/index.ts';
+import { isolationSettings, LocalProvider } from '../../providers/index.ts';
+import { SystemRandom } from '../../random.ts';
+import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
 import { HostAgent } from './host-agent.ts';
 

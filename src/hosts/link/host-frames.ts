@@ -19,8 +19,8 @@ import {
   tensorsAt,
   type WorkerPlans,
   writeHead,
-} from '../runtime/index.ts';
-import type { Signature } from '../tensor.ts';
+} from '../../runtime/index.ts';
+import type { Signature } from '../../tensor.ts';
 
 /** Distinct from the kinds of frames to workers and to gateway processes, so that a mistaken one is noticed. */
 export const hostKinds = {

@@ -1,16 +1,16 @@
 /** The agent's end of its link: does what the home commands, relays its runs to workers of this machine, and reports them. */
 import type { Duplex } from 'node:stream';
-import { type Clock, every } from '../clock.ts';
-import { PlatformError } from '../errors.ts';
-import { errorOf, type Frame, malformedFrame, readFrameBody, type WireFailure, WorkerLost } from '../runtime/index.ts';
+import { type Clock, every } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import { errorOf, type Frame, malformedFrame, readFrameBody, type WireFailure, WorkerLost } from '../../runtime/index.ts';
+import { HostChannel } from '../link/host-channel.ts';
+import { hostKinds, jsonFrame, readRelayedRun, relayedLink, relayedResultFrame } from '../link/host-frames.ts';
+import { cutText, fieldsOf, keyOf, numberOf } from '../link/reports.ts';
+import { readSpec } from '../link/worker-spec.ts';
 import { failureFrame } from './agent-failures.ts';
 import type { AgentInvocations } from './agent-invocations.ts';
 import type { AgentWorkers } from './agent-workers.ts';
 import type { EpochFence } from './epoch-fence.ts';
-import { HostChannel } from './host-channel.ts';
-import { hostKinds, jsonFrame, readRelayedRun, relayedLink, relayedResultFrame } from './host-frames.ts';
-import { cutText, fieldsOf, keyOf, numberOf } from './reports.ts';
-import { readSpec } from './worker-spec.ts';
 
 /** Calls of the home have smaller numbers. */
 const rangeNumberMin = 2 ** 31;

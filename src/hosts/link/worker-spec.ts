@@ -1,6 +1,6 @@
 /** Specifications of workers as they arrive at an agent. The home is trusted, its version may differ: what is missing is an error. Pure. */
-import { PlatformError } from '../errors.ts';
-import type { WorkerSpec } from '../providers/index.ts';
+import { PlatformError } from '../../errors.ts';
+import type { WorkerSpec } from '../../providers/index.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 /** The newest epoch of a home that a host has seen, also after a restart of its agent. Commands of older homes have no effect. */
 import { readFileSync } from 'node:fs';
-import { systemCode, writeFileAtomically } from '../data-directory/index.ts';
-import { PlatformError } from '../errors.ts';
+import { systemCode, writeFileAtomically } from '../../data-directory/index.ts';
+import { PlatformError } from '../../errors.ts';
 
 export class EpochFence {
   readonly #path: string;
