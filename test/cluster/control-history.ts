@@ -27,7 +27,10 @@ type StepResult = string | number;
 
 type State = StepResult | null;
 
-/** An endpoint's timeout, or a version's approval; null if it does not exist. */
+/**
+ * An endpoint's timeout, or a version's approval; null if it does not exist. A deleted endpoint ends its workers before its name is free:
+ * until then it counts as absent, and a rejected creation says nothing.
+ */
 function modelOf(initial: State): SequentialModel<State, Step, StepResult> {
   return {
     initial,
@@ -39,7 +42,7 @@ function modelOf(initial: State): SequentialModel<State, Step, StepResult> {
         case 'update':
           return state === null ? { state, output: 'absent' } : { state: input.timeoutMs, output: 'done' };
         case 'delete':
-          return state === null ? { state, output: 'absent' } : { state: null, output: 'done' };
+          return { state: null, output: 'done' };
         case 'decide':
           return { state: input.approval, output: 'done' };
         case 'describe':
@@ -96,7 +99,7 @@ export class ControlHistory {
       const output = await this.#call(oneOf(this.#options.urls()), name, step);
       this.counts[output === undefined ? 'unknown' : 'known']++;
       const isRead = step.kind === 'describe' || step.kind === 'describe version';
-      if (output === undefined && isRead) continue;
+      if (output === 'being deleted' || (output === undefined && isRead)) continue;
       const history = this.#histories.get(name) ?? [];
       history.push({ input: step, output, beganAt, endedAt: output === undefined ? Number.POSITIVE_INFINITY : this.#time++ });
       this.#histories.set(name, history);
@@ -144,9 +147,12 @@ export class ControlHistory {
       return undefined;
     }
     if (status === 503 || status === 504) return undefined;
-    if (status === 404) return 'absent';
-    if (status === 409 && method === 'POST') return 'exists';
-    if (status < 300) return read === undefined ? 'done' : ((JSON.parse(text) as Record<string, StepResult>)[read] ?? 'absent');
+    const answer = (text === '' ? {} : JSON.parse(text)) as Readonly<Record<string, StepResult>>;
+    const isBeingDeleted = (status === 409 && text.includes('being deleted')) || answer['status'] === 'Deleting';
+    if (isBeingDeleted) return method === 'POST' ? 'being deleted' : 'absent';
+    if (status === 404) return method === 'DELETE' ? 'done' : 'absent';
+    if (status === 409 && answer['code'] === 'already_exists') return 'exists';
+    if (status < 300) return read === undefined ? 'done' : (answer[read] ?? 'absent');
     throw new Error(`${method} ${path} was answered ${status}: ${text}`);
   }
 }

@@ -110,8 +110,7 @@ export class NodesFixture {
     });
     const { id, secret } = (await created.json()) as { id: string; secret: string };
     this.key = `${id}:${secret}`;
-    const file = readFileSync(modelPath('digits_mlp'));
-    const { version } = await this.call<{ version: VersionBody }>(name, 'POST', '/groups/digits/versions?name=digits.onnx', file);
+    const version = await this.registerDigits(name, 'digits');
     await this.call(name, 'POST', `/groups/digits/versions/${version.version}/approval`, { approval: 'Approved' });
     await this.call(name, 'POST', '/endpoints', { name: 'digits', variants: [{ model: version.name, instance_count: 1 }] });
     await until('digits is in service', async () => {
@@ -119,6 +118,12 @@ export class NodesFixture {
       assert.notEqual(status, 'Failed', reason ?? '');
       return status === 'InService';
     });
+  }
+
+  /** Registers the model once more, in this group, through this node. */
+  async registerDigits(name: string, group: string): Promise<VersionBody> {
+    const file = readFileSync(modelPath('digits_mlp'));
+    return (await this.call<{ version: VersionBody }>(name, 'POST', `/groups/${group}/versions?name=digits.onnx`, file)).version;
   }
 
   /** The name of the node that has the role. */
