@@ -71,6 +71,8 @@ export class Fronts implements FrontPort {
   readonly #term: number;
   #services!: FrontsServices;
   #awaited: AwaitedEndpoints | null = null;
+  /** While endpoints come back into service after a change of the home. */
+  #settled: Promise<void> | null = null;
   #isUpdateScheduled = false;
   #isHandedOver = false;
   #stopBeats: () => void = () => undefined;
@@ -114,6 +116,7 @@ export class Fronts implements FrontPort {
 
   /** Resolves with the port once all processes accept connections at it. Throws if it cannot be bound. */
   async start(): Promise<number> {
+    this.#settled = this.#awaited?.settled(settledMsMax) ?? null;
     this.#processes.setTarget({ term: this.#term, own: { socketPath: this.#socketPath, token: this.#token } });
     const { node } = this.#services;
     if (node !== undefined) {
@@ -121,7 +124,8 @@ export class Fronts implements FrontPort {
       node.links.becomeHome();
     }
     const port = await this.#processes.start();
-    await this.#awaited?.settled(settledMsMax);
+    await this.#settled;
+    this.#settled = null;
     return port;
   }
 
@@ -133,7 +137,7 @@ export class Fronts implements FrontPort {
     port.serve('front', ['node'], (socket, { name }) => this.#others.add(this.#addLink(socket, name)), admit);
     const pass = (socket: Socket, node: string, facts: unknown, encrypted: unknown): void => {
       define(socket, { ...factsOfOther(facts, node), encrypted: encrypted === true });
-      this.#services.listener.take(socket);
+      this.#whenSettled(socket, () => this.#services.listener.take(socket));
     };
     port.serve('connection', ['node'], (socket, { name }, { connection, encrypted }) => pass(socket, name, connection, encrypted), admit);
     this.#stopBeats = every(this.#deps.clock, beatEveryMs, () => {
@@ -149,7 +153,16 @@ export class Fronts implements FrontPort {
         return;
       }
       define(socket, { ...connection, encrypted: this.#deps.tls !== null });
-      passOn(socket);
+      this.#whenSettled(socket, () => passOn(socket));
+    });
+  }
+
+  /** A paused connection may bring an inference that is too large for a frame. */
+  #whenSettled(socket: Socket, run: () => void): void {
+    if (this.#settled === null) return run();
+    socket.on('error', () => socket.destroy());
+    void this.#settled.then(() => {
+      if (!socket.destroyed) run();
     });
   }
 
