@@ -8,6 +8,7 @@ import { consoleCalls } from './console/calls.ts';
 import { consoleBench } from './console/console.ts';
 import { gatewaysBench } from './gateways/gateways.ts';
 import { grpc } from './grpc/grpc.ts';
+import { hostLinkBench } from './host-link/host-link.ts';
 import { commit, machine } from './machine.ts';
 import { metrics } from './metrics/metrics.ts';
 import { onnxBackend } from './onnx-backend/onnx-backend.ts';
@@ -108,6 +109,7 @@ const benchmarks = new Map<string, Benchmark>([
     ({ rounds, seconds, only, triton, add: isAdded, dry: isDry }) => peersBench({ rounds, seconds, only, triton, isAdded, isDry }),
   ),
   benchmark('placement', {}, ({ dry: isDry }) => placementBench({ isDry })),
+  benchmark('host-link', {}, () => hostLinkBench()),
   benchmark('company', {}, ({ dry: isDry }) => companyStudy({ isDry })),
   benchmark('metrics', { hours: 24 }, ({ hours, dry: isDry }) => metrics({ hours, isDry })),
   benchmark('console', {}, ({ dry: isDry }) => consoleBench({ isDry })),

@@ -1,16 +1,21 @@
-/** The agent of a host as a process of its own, for tests that kill it: `node agent-process.ts PORT FOLDER`. Its link has no TLS. */
+/**
+ * The agent of a host as a process of its own, for tests that kill it: `node agent-process.ts PORT FOLDER [IDENTITY]`. Its
+ * link has TLS if it has an identity, as JSON.
+ */
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { SystemClock } from '../src/clock.ts';
 import { AgentArtifacts } from '../src/hosts/agent/agent-artifacts.ts';
 import { HostAgent } from '../src/hosts/agent/host-agent.ts';
+import type { LinkIdentity } from '../src/links/index.ts';
 import { isolationSettings, LocalProvider } from '../src/providers/index.ts';
 import { FileHasher, VerifiedFiles } from '../src/storage/index.ts';
 import { silentLog as log } from './hosts-fixture.ts';
 
-const [port = '', folder = ''] = process.argv.slice(2);
+const [port = '', folder = '', identity = ''] = process.argv.slice(2);
 const clock = new SystemClock();
 const verified = new VerifiedFiles(new FileHasher());
 const parts: { agent?: HostAgent } = {};
@@ -44,7 +49,10 @@ parts.agent = new HostAgent({
       const socket = connect(Number(port), '127.0.0.1').setNoDelay(true).pause();
       try {
         await once(socket, 'connect');
-        return socket.on('error', () => undefined);
+        socket.on('error', () => undefined);
+        if (identity === '') return socket;
+        const { cert, key, authorities: ca } = JSON.parse(identity) as LinkIdentity;
+        return connectTls({ socket, cert, key, ca, checkServerIdentity: () => undefined });
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }

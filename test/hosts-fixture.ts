@@ -7,11 +7,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { SystemClock } from '../src/clock.ts';
 import { AgentArtifacts } from '../src/hosts/agent/agent-artifacts.ts';
 import { HostAgent, type HostAgentOptions } from '../src/hosts/agent/host-agent.ts';
 import { PlacedProvider, type PlacedProviderOptions } from '../src/hosts/placed-provider.ts';
+import type { LinkIdentity } from '../src/links/index.ts';
 import type { Log } from '../src/logs/index.ts';
 import { isolationSettings, LocalProvider, type Provider, type WorkerSpec, type WorkerView } from '../src/providers/index.ts';
 import type { TensorParts } from '../src/runtime/index.ts';
@@ -101,6 +103,12 @@ export async function socketPair(): Promise<readonly [near: Socket, far: Socket]
 
 type HomeChanges = Partial<Omit<PlacedProviderOptions, 'local'>>;
 type HostChanges = Partial<HostAgentOptions> & { readonly link?: (near: Socket, far: Socket) => readonly [Duplex, Duplex] };
+
+/** With TLS, what both ends have. */
+interface LinkIdentities {
+  readonly ofHome: LinkIdentity;
+  readonly ofAgent: LinkIdentity;
+}
 
 /** Folders, providers and agents of a test; `close` ends all of them. */
 export class HostsFixture {
@@ -196,18 +204,22 @@ export class HostsFixture {
   }
 
   /** An agent as a process of its own, which links to `home`. Resolves when it has reported. */
-  async spawnHost(home: PlacedProvider, name: string): Promise<ChildProcess> {
+  async spawnHost(home: PlacedProvider, name: string, tls: LinkIdentities | null = null): Promise<ChildProcess> {
     const facts = { instance: name, version: '0', zone: 'z1', cpuMilli: 8000, memoryMiB: 16_384 };
     const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
       socket.on('error', quiet);
       this.links.set(name, socket);
-      home.linked.serve(socket, name, facts);
+      const { cert, key, authorities: ca } = tls?.ofHome ?? { cert: '', key: '', authorities: '' };
+      home.linked.serve(tls === null ? socket : new TLSSocket(socket, { isServer: true, requestCert: true, cert, key, ca }), name, facts);
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
     const program = fileURLToPath(new URL('./agent-process.ts', import.meta.url));
-    const child = spawn(process.execPath, [program, String(port), join(this.root, name)], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const identity = tls === null ? [] : [JSON.stringify(tls.ofAgent)];
+    const child = spawn(process.execPath, [program, String(port), join(this.root, name), ...identity], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     this.#closers.push(async () => {
       server.close();
       if (child.exitCode !== null || child.signalCode !== null) return;
