@@ -59,7 +59,15 @@ export class MemoryHosts implements HostsView {
 
   set(name: string, changes: Partial<ObservedHost> = {}): void {
     const { state: _, ...facts } = hostFixture(name);
-    const before = this.#hosts.get(name) ?? { ...facts, link: 'linked', silentMs: 20, lagMs: 1, address: '127.0.0.1:9', workers: [] };
+    const before = this.#hosts.get(name) ?? {
+      ...facts,
+      isHome: false,
+      link: 'linked',
+      silentMs: 20,
+      lagMs: 1,
+      address: '127.0.0.1:9',
+      workers: [],
+    };
     this.#hosts.set(name, { ...before, ...changes });
   }
 

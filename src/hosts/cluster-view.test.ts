@@ -112,6 +112,12 @@ describe('the cluster as its operators see it', () => {
     await assert.rejects(view.setWanted('h2', 'cordoned', 'ada'), isUnknown);
   });
 
+  test('neither cordons nor drains the machine of the node that serves', async () => {
+    hosts.set('a', { isHome: true });
+    const isWrongState = (error: unknown): boolean => error instanceof PlatformError && error.code === 'wrong_state';
+    await assert.rejects(view.setWanted('a', 'draining', 'ada'), isWrongState);
+  });
+
   test('names the workers that cannot leave a host', () => {
     hosts.set('h1');
     hosts.start('d0', 'h1');

@@ -23,6 +23,8 @@ export interface HostStatus {
   readonly cpuUsedMilli: number;
   readonly memoryUsedMiB: number;
   readonly isOnNotice: boolean;
+  /** Whether it is the machine of the node that serves. It takes workers too, and is neither cordoned nor drained. */
+  readonly isHome: boolean;
   readonly link: HostLinkState;
   /** Null if the host has not been linked to this home. */
   readonly silentMs: number | null;
@@ -105,8 +107,14 @@ export class ClusterView {
     return found;
   }
 
-  /** Throws `not_found`. */
+  /** Throws `not_found`, and `wrong_state` for the machine of the home. */
   async setWanted(name: string, wanted: WantedHostState, who: string): Promise<HostStatus> {
+    if (this.host(name).isHome) {
+      throw new PlatformError(
+        'wrong_state',
+        `${name} is the node that serves: stop it, and another node serves. Then its workers run elsewhere`,
+      );
+    }
     await this.#deps.states.set(name, wanted, who);
     return this.host(name);
   }
@@ -134,7 +142,7 @@ export class ClusterView {
 
   #statusOf(host: ObservedHost): HostStatus {
     const { states, placements } = this.#deps;
-    const { name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, address, isOnNotice } = host;
+    const { name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, address, isOnNotice, isHome } = host;
     const ids = new Set(workers.map(({ id }) => id));
     return {
       name,
@@ -147,6 +155,7 @@ export class ClusterView {
       lagMs,
       address,
       isOnNotice,
+      isHome,
       state: hostFactsOf(host, states.wantedOf(name)).state,
       sinceMs: states.get(name)?.sinceMs ?? null,
       cpuUsedMilli: workers.reduce((sum, worker) => sum + worker.cpuMilli, 0),
@@ -167,6 +176,7 @@ function absentStatus({ name, zone, sinceMs, cpuMilli, memoryMiB }: KnownHost): 
     workers: [],
     blocked: [],
     isOnNotice: false,
+    isHome: false,
   };
   return { name, zone, sinceMs, cpuMilli, memoryMiB, state: 'lost', link: 'lost', ...nothing };
 }

@@ -11,6 +11,8 @@ export type HostLinkState = 'linked' | 'away' | 'lost';
 
 /** A host by its link. What the operator wants of it is in `HostStates`. */
 export interface ObservedHost extends Omit<HostFacts, 'state'> {
+  /** Whether it is the machine of the node that serves. */
+  readonly isHome: boolean;
   readonly link: HostLinkState;
   /** Since the last byte of its agent. */
   readonly silentMs: number;

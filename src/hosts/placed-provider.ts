@@ -10,22 +10,14 @@ import type { WorkerExit } from '../records/index.ts';
 import type { ServingLink } from '../runtime/index.ts';
 import { chooseFrom } from './choose-host.ts';
 import { HomeParts } from './home-parts.ts';
-import type { HostFacts, PlacedWorker, WantedHostState } from './host.ts';
+import type { PlacedWorker, WantedHostState } from './host.ts';
 import { HostPool } from './host-pool.ts';
-import {
-  type HostsView,
-  type HostWorker,
-  hostFactsOf,
-  type ObservedHost,
-  type PlacedSpec,
-  placedSpecOf,
-  type UnplacedWorker,
-} from './hosts-view.ts';
+import { type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, placedSpecOf, type UnplacedWorker } from './hosts-view.ts';
 import { localReason } from './link/worker-spec.ts';
 import { LinkedHosts, type LinkedHostsDeps } from './linked-hosts.ts';
+import { observedHome, observedHost } from './observed-hosts.ts';
 import type { NewPlacement } from './placement-decisions.ts';
 import { type MoveCause, planMoves } from './plan-moves.ts';
-import type { RemoteHost } from './remote-host.ts';
 import { specDigest } from './remote-worker.ts';
 
 /** What is placed besides: the machine of the home. */
@@ -77,6 +69,8 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #hostOf = new Map<string, string>();
   /** Workers that no host has room for, with the reason. */
   readonly #unplaced = new Map<string, { readonly spec: WorkerSpec; reason: string; readonly sinceMs: number }>();
+  /** Workers of draining hosts that no other host has room for. */
+  #blocked: readonly UnplacedWorker[] = [];
   readonly #moves = new Map<string, Move>();
   readonly #leaving = new Set<string>();
   readonly #starting = new Map<string, Promise<void>>();
@@ -123,12 +117,14 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     return this.#linked;
   }
 
-  /** The hosts of the home; without its own machine. */
+  /** The hosts, the machine of the home among them. */
   get view(): HostsView {
     return {
-      list: () => this.linked.hosts.map((host) => this.#observed(host)),
-      unplaced: () =>
-        [...this.#unplaced.values()].map(({ spec, reason, sinceMs }) => unplacedWorker(this.#placedSpec(spec), reason, sinceMs)),
+      list: () => this.#observed(),
+      unplaced: () => [
+        ...[...this.#unplaced.values()].map(({ spec, reason, sinceMs }) => unplacedWorker(this.#placedSpec(spec), reason, sinceMs)),
+        ...this.#blocked,
+      ],
       onChange: (listener) => {
         this.#hostListeners.add(listener);
         return () => this.#hostListeners.delete(listener);
@@ -233,42 +229,23 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     return this.#leaving.has(name) ? 'draining' : this.#wantedOf(name);
   }
 
-  #observed(host: RemoteHost): ObservedHost {
-    const views = host.workers;
-    const workers = views.map((view): HostWorker => {
-      const { state, startedAtMs } = view;
-      return { ...this.#placedSpec(view.spec), host: host.name, state, startedAtMs };
-    });
-    return {
-      name: host.name,
-      ...host.capacity,
-      link: host.isLost ? 'lost' : host.isLinked ? 'linked' : 'away',
-      silentMs: host.silentMs,
-      lagMs: null,
-      address: host.address,
-      workers,
-      accelerators: {},
-      artifacts: new Set(views.map(({ spec }) => spec.artifact.sha256)),
-      warmWorkers: 0,
-      isOnNotice: false,
-    };
+  /** The machine of the home is a host as well. */
+  #observed(): readonly ObservedHost[] {
+    const { home, local } = this.#options;
+    const specOf = (spec: WorkerSpec): PlacedSpec => this.#placedSpec(spec);
+    return [observedHome(home, local.list(), specOf), ...this.linked.hosts.map((host) => observedHost(host, specOf))];
   }
 
-  /** The machine of the home is a host as well. */
   #pool(): HostPool {
-    const { home, local } = this.#options;
-    const own = local.list();
-    const artifacts = new Set(own.map(({ spec }) => spec.artifact.sha256));
-    const machine: HostFacts = { ...home, state: this.#wanted(home.name), accelerators: {}, artifacts, warmWorkers: 0, isOnNotice: false };
-    const placed = (host: string, view: WorkerView): PlacedWorker => {
-      const spec = this.#placedSpec(view.spec);
-      // Of a worker that moves, the other process counts too.
-      return { ...spec, host, id: (this.#hostOf.get(spec.id) ?? home.name) === host ? spec.id : `${spec.id} (other)` };
-    };
-    const hosts = this.linked.hosts;
+    const observed = this.#observed();
+    const currentHost = (id: string): string => this.#hostOf.get(id) ?? this.#options.home.name;
+    // Of a worker that moves, the other process counts too.
+    const workers = observed
+      .flatMap((host) => host.workers)
+      .map((worker) => (currentHost(worker.id) === worker.host ? worker : { ...worker, id: `${worker.id} (other)` }));
     return new HostPool(
-      [machine, ...hosts.map((host) => hostFactsOf(this.#observed(host), this.#wanted(host.name)))],
-      [...own.map((view) => placed(home.name, view)), ...hosts.flatMap((host) => host.workers.map((view) => placed(host.name, view)))],
+      observed.map((host) => hostFactsOf(host, this.#wanted(host.name))),
+      workers,
     );
   }
 
@@ -286,7 +263,10 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     if (this.#isClosed) return;
     this.#placeUnplaced();
     const mustMove = this.#linked.hosts.some((host) => host.isLost || this.#wanted(host.name) === 'draining');
-    if (!mustMove && this.#wanted(this.#options.home.name) !== 'draining') return;
+    if (!mustMove && this.#wanted(this.#options.home.name) !== 'draining') {
+      this.#blocked = [];
+      return;
+    }
     const views = this.list();
     const unready = views.filter(({ spec, state }) => spec.kind === 'instance' && (state !== 'ready' || this.#moves.has(spec.id)));
     const plan = planMoves(this.#pool(), {
@@ -295,6 +275,11 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     });
     for (const { worker, cause, to, reason } of plan.moves) this.#move(worker, { cause, to, reason });
     for (const { worker, cause, reason } of plan.pending) if (cause === 'host-lost') this.#unplace(worker.id, reason);
+    const blocked = plan.pending.filter(({ cause }) => cause !== 'host-lost');
+    this.#blocked = blocked.map(({ worker, reason }) => {
+      const sinceMs = this.#blocked.find((each) => each.worker === worker.id)?.sinceMs ?? this.#clock.wallMs();
+      return unplacedWorker({ ...worker, endpoint: views.find(({ spec }) => spec.id === worker.id)?.spec.endpoint ?? '' }, reason, sinceMs);
+    });
     for (const worker of plan.ending) this.#endFunction(worker);
     this.#dismissDrained();
   }
@@ -446,7 +431,11 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 
 const noTypes: ReadonlySet<string> = new Set();
 
-function unplacedWorker({ id, endpoint, cpuMilli, memoryMiB, accelerator }: PlacedSpec, reason: string, sinceMs: number): UnplacedWorker {
+function unplacedWorker(
+  { id, endpoint, cpuMilli, memoryMiB, accelerator }: Omit<UnplacedWorker, 'worker' | 'reason' | 'sinceMs'> & { readonly id: string },
+  reason: string,
+  sinceMs: number,
+): UnplacedWorker {
   return { worker: id, endpoint, cpuMilli, memoryMiB, accelerator, reason, sinceMs };
 }
 

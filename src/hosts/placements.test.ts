@@ -126,6 +126,18 @@ describe('placement by a home', () => {
     assert.deepEqual(((made?.alternatives ?? []) as PlacementAlternative[])[0], { host: 'h1', text: 'it drains' });
   });
 
+  test('a move to the machine of the home ends like any other, and that machine is no host that joins', async () => {
+    home.hosts.set('h1');
+    home.hosts.set('a', { isHome: true });
+    home.hosts.start('d0', 'h1');
+    home.placements.placed({ worker: spec, host: 'a', cause: 'host-draining', from: 'h1', reason: 'instances are spread' });
+    home.hosts.start('d0', 'a');
+    await home.placements.round();
+    home.hosts.stop('d0', 'h1');
+    await home.placements.round();
+    assert.deepEqual(await events(), ['decision.made digits', 'host.joined h1', 'worker.moved digits']);
+  });
+
   test('a move that was given up ends without an event', async () => {
     for (const name of ['h1', 'h2']) home.hosts.set(name);
     home.hosts.start('d0', 'h1');

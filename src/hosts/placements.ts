@@ -141,6 +141,7 @@ export class Placements {
   async #follow(host: ObservedHost): Promise<void> {
     const { states, events } = this.#deps;
     const { name, zone, link, workers } = host;
+    if (host.isHome) return;
     const before = this.#links.get(name);
     if (link === 'linked') await states.linked(host);
     if (before === link) return;
@@ -199,10 +200,10 @@ export class Placements {
   }
 
   #count(observed: readonly ObservedHost[]): void {
-    const linked = observed.filter(({ link }) => link === 'linked');
+    const linked = observed.filter(({ link, isHome }) => link === 'linked' && !isHome);
     const size = commonSize(linked);
     const zones = new Set(linked.map(({ zone }) => zone)).size;
-    const workers = observed.flatMap((host) => host.workers);
+    const workers = observed.filter(({ isHome }) => !isHome).flatMap((host) => host.workers);
     this.#wanted = size === null ? null : hostsWanted([...workers, ...this.pending], size, zones);
   }
 }

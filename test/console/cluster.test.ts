@@ -18,6 +18,7 @@ const host = (name: string, zone: string, changes: Partial<HostBody> = {}): Host
   vcpu_used: 6.5,
   memory_mib: 65_536,
   memory_used_mib: 20_480,
+  is_home: false,
   on_notice: false,
   link: 'linked',
   silent_ms: 120,

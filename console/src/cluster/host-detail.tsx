@@ -80,11 +80,11 @@ function Workers({ workers }: { readonly workers: readonly WorkerRow[] }): React
   return <DataTable caption="Workers" columns={columns} rows={workers} keyOf={({ id }) => id} whenEmpty="No workers run on it." />;
 }
 
-function HostActions({ host: { name, state, workers } }: { readonly host: HostDetailBody }): ReactElement | null {
+function HostActions({ host: { name, state, workers, is_home: isHome } }: { readonly host: HostDetailBody }): ReactElement | null {
   const mayChange = useHasPermission('administer');
   const client = useQueryClient();
   const [isDraining, setIsDraining] = useState(false);
-  if (!mayChange) return null;
+  if (!mayChange || isHome) return null;
   const change = async (verb: 'drain' | 'cordon' | 'uncordon'): Promise<void> => {
     await post(path(`/cluster/hosts/:host/${verb}`, { host: name }));
     await client.invalidateQueries({ queryKey: ['cluster'] });

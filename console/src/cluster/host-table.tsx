@@ -17,9 +17,10 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
     {
       title: 'Host',
       sort: ({ name }) => name,
-      cell: ({ name }) => (
+      cell: ({ name, is_home: isHome }) => (
         <button type="button" className="host-name" aria-expanded={name === open} onClick={() => onOpen(name)}>
           {name}
+          {isHome ? ' (serves)' : ''}
         </button>
       ),
     },

@@ -50,7 +50,7 @@ export function nodesText(nodes: readonly NodeBody[]): string {
 
 export function hostsText(hosts: readonly HostBody[]): string {
   return table(hosts, [
-    { title: 'HOST', cell: ({ name }) => name },
+    { title: 'HOST', cell: ({ name, is_home: isHome }) => (isHome ? `${name} (serves)` : name) },
     { title: 'ZONE', cell: ({ zone }) => zone },
     { title: 'STATE', cell: ({ state, on_notice: isOnNotice }) => (isOnNotice ? `${state}, on notice` : state) },
     { title: 'VCPU', cell: ({ vcpu, vcpu_used: used }) => `${used}/${vcpu}`, align: 'right' },
