@@ -28,7 +28,9 @@ export class LinkedHosts {
   readonly #hosts = new Map<string, RemoteHost>();
   readonly #instances = new Map<string, string>();
   readonly #expected: Set<string>;
-  readonly #settled = Promise.withResolvers<void>();
+  #isSettled = false;
+  /** Resolves with the next link, or when the time of the expected hosts is over. */
+  #next = Promise.withResolvers<void>();
   readonly #cancelExpected: () => void;
 
   constructor(deps: LinkedHostsDeps) {
@@ -38,9 +40,14 @@ export class LinkedHosts {
     if (this.#expected.size === 0) this.#settle();
   }
 
-  /** Resolves when the hosts of the earlier home are linked, or their time is over: until then their workers may be adopted. */
-  get settled(): Promise<void> {
-    return this.#settled.promise;
+  /** Whether the hosts of the earlier home are linked, or their time is over: until then their workers may be adopted. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** Resolves when another host is linked, or when `isSettled` becomes true. */
+  get next(): Promise<void> {
+    return this.#next.promise;
   }
 
   get hosts(): readonly RemoteHost[] {
@@ -73,6 +80,7 @@ export class LinkedHosts {
           this.#deps.onLinked(linked);
           this.#expected.delete(linked.name);
           if (this.#expected.size === 0) this.#settle();
+          this.#wake();
         },
       });
       this.#hosts.set(name, host);
@@ -95,11 +103,17 @@ export class LinkedHosts {
     for (const host of this.#hosts.values()) host.close('the home stops');
   }
 
+  #wake(): void {
+    this.#next.resolve();
+    this.#next = Promise.withResolvers();
+  }
+
   #settle(): void {
     this.#cancelExpected?.();
     if (this.#expected.size > 0) this.#deps.log.warn({ hosts: [...this.#expected] }, 'hosts of the earlier home are not linked');
     this.#expected.clear();
-    this.#settled.resolve();
+    this.#isSettled = true;
+    this.#wake();
   }
 }
 

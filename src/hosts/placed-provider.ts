@@ -191,17 +191,29 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     const { local } = this.#options;
     if (this.#hostOf.has(spec.id) || this.#unplaced.has(spec.id)) return;
     if (this.#isLocal(spec) || local.list().some((view) => view.spec.id === spec.id)) return local.start(spec);
-    await this.#linked.settled;
-    if (this.#isClosed) throw new PlatformError('unavailable', 'the server is stopping: no worker can be started now');
     const digest = specDigest(spec);
+    // A worker of an earlier home goes on as soon as its host is linked; a new one waits until it is clear that there is none.
+    while (!this.#adopt(spec, digest)) {
+      if (this.#isClosed) throw new PlatformError('unavailable', 'the server is stopping: no worker can be started now');
+      if (this.#linked.isSettled) return this.#startNew(spec, digest);
+      await this.#linked.next;
+    }
+  }
+
+  #adopt(spec: WorkerSpec, digest: string): boolean {
     for (const host of this.#linked.hosts) {
       if (!host.isLinked || this.#wanted(host.name) === 'draining' || !host.adopt(spec, digest)) continue;
       this.#hostOf.set(spec.id, host.name);
       const view = host.worker(spec.id)?.view();
       if (view !== undefined) this.#notify(view);
       this.#hostsChanged();
-      return;
+      return true;
     }
+    return false;
+  }
+
+  async #startNew(spec: WorkerSpec, digest: string): Promise<void> {
+    const { local } = this.#options;
     if (this.#linked.hosts.length === 0) return local.start(spec);
     const placed = this.#placedSpec(spec);
     const choice = chooseFrom(this.#pool(), placed);

@@ -75,7 +75,7 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   });
 
-  test('the worker of an endpoint runs on a host, and the next home adopts it without a restart', async () => {
+  test('the worker of an endpoint runs on a host, and the next home adopts it without a restart', async (t) => {
     const before = await worker('a');
     assert.match(before.host, /^h[12]$/);
     load.reset();
@@ -86,6 +86,7 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     const answered = load.report().answered;
     await until('requests are answered', () => load.report().answered > answered + 20);
     assert.deepEqual(load.report().failed, []);
+    t.diagnostic(`without an answer for ${load.report().gapMs} ms`);
   });
 
   test('a killed host fails no request: its worker starts on the other one', async () => {
