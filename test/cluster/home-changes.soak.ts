@@ -9,6 +9,7 @@ import { whyNoPostgres } from '../postgres-server.ts';
 import { ended, Load, type LoadReport, NodesFixture } from './nodes-fixture.ts';
 
 const names = ['a', 'b', 'c'];
+const kills = Number(process.env['KILLS'] ?? 10);
 
 describe('a home that changes under load', { skip: whyNoPostgres() }, () => {
   let nodes: NodesFixture;
@@ -47,9 +48,9 @@ describe('a home that changes under load', { skip: whyNoPostgres() }, () => {
     assert.deepEqual(failed.slice(0, 10), []);
   };
 
-  test('killed, ten times', async (t) => {
+  test(`killed, ${kills} times`, async (t) => {
     const reports: LoadReport[] = [];
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < kills; round++) {
       const report = await changeHome((home) => void nodes.node(home).child.kill('SIGKILL'));
       reports.push(report);
       await ended(nodes.node(report.home));
