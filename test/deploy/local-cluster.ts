@@ -81,7 +81,7 @@ async function serve(databaseUrl: string): Promise<void> {
   const { token } = JSON.parse((await run(penstock, [...create, '--output', 'json'])).stdout) as { token: string };
   for (let at = 0; at < values.hosts; at++) {
     const name = `h${at + 1}`;
-    const size = ['--cpus', `${values.cpus}`, '--memory', `${values.memory}MiB`, '--zone', `zone-${at + 1}`];
+    const size = ['--cpus', `${values.cpus}`, '--memory', `${values.memory}MiB`, '--zone', `zone-${at + 1}`, '--within', '5s'];
     await start(name, ['host', '--name', name, '--data-dir', join(folder, name), '--join', token, ...size]);
   }
   print(`\neval "$(penstock env --data-dir ${join(folder, 'n1')})"\npenstock cluster status`);

@@ -1,4 +1,5 @@
 /** `penstock backup`, `restore`, `verify` and `trash`: they work on the data directory directly, with or without a running server. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadSetting } from '../../../config.ts';
@@ -29,7 +30,11 @@ export function addBackup(program: Command, context: CliContext): void {
       const result = await writeBackup({ dataDir, databaseUrl: urlOf(session, options), file, clock: context.clock });
       const lost = [...result.missing.map((name) => `${name} is missing`), ...result.damaged.map((name) => `${name} is damaged`)];
       session.print(result, `${file}: ${result.objects} objects, ${bytesText(result.bytes)}\n`);
-      session.remark(`${file} contains the server's keys (keys.json): protect it like the data directory`);
+      session.remark(
+        existsSync(join(dataDir, 'keys.json'))
+          ? `${file} contains the server's keys (keys.json): protect it like the data directory`
+          : `${file} contains no API keys, because ${dataDir} has no keys.json: in a cluster, back up at the node that serves`,
+      );
       for (const text of lost.slice(0, 20)) session.remark(text);
       if (lost.length > 0) session.remark(`the backup lacks ${lost.length} objects and is otherwise complete: see penstock verify`);
       return lost.length > 0 ? 1 : 0;
