@@ -112,7 +112,7 @@ test('a host that stops moves its workers first: each serves until its replaceme
   assert.equal(home.list()[0]?.host?.name, 'h2');
   assert.equal(unready, 0);
   assert(await runs(home, 'w'));
-  assert.equal(home.linked.host('h1'), undefined);
+  await until(() => home.linked.host('h1') === undefined, 'the home has dismissed it');
 });
 
 test('without a home for long, workers stop', async () => {

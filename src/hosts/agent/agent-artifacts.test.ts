@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -130,5 +131,20 @@ test('old copies make room for new ones, but none that a worker uses', async () 
   assert.deepEqual(
     paths.map((path) => existsSync(path)),
     [true, false, false, true],
+  );
+});
+
+test('a full disk fails the fetch with what to do, and nothing of the object stays', async (t) => {
+  const disk = mkdtempSync(join(root, 'disk-'));
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]).status !== 0) return t.skip('no file system can be mounted');
+  t.after(() => spawnSync('umount', [disk]));
+  const verified = new VerifiedFiles(hasher);
+  const onDisk = new AgentArtifacts({ clock, log: silentLog, folder: join(disk, 'o'), bytesMax: 2 ** 20, verified, inUse: () => held });
+  const large = object(200_000, 'k');
+  onDisk.setLink({ range: async (_, start) => ({ size: 200_000, bytes: large.content.subarray(start, start + 50_000) }) });
+  await assert.rejects(onDisk.fetch(large.sha256), { code: 'unavailable', message: /the disk is full/ });
+  assert.deepEqual(
+    readdirSync(disk, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()),
+    [],
   );
 });

@@ -33,6 +33,9 @@ export interface HostAgentOptions {
   readonly dial: (fields: object, signal: AbortSignal) => Promise<Duplex>;
 }
 
+/** While workers move: how often it is checked, and how long the agent waits without a home. */
+const drainCheckMs = 100;
+const homelessMsMax = 5000;
 /** Between two links that end at once. */
 const redialMs = 200;
 
@@ -45,6 +48,8 @@ export class HostAgent {
   readonly #stop = new AbortController();
   readonly #drained = Promise.withResolvers<string>();
   #bodyCount = 0;
+  /** When the agent stops; null unless it drains. */
+  #untilMs: number | null = null;
   #link: AgentLink | null = null;
   #cancelKeep: () => void = () => undefined;
   #running: Promise<void> | null = null;
@@ -77,15 +82,22 @@ export class HostAgent {
     return this.#running;
   }
 
-  /** Asks the home to move the workers elsewhere. Resolves when they are, or when the time is over or there is no link. */
+  /**
+   * Asks the home, and the next one if it changes, to move the workers elsewhere. Resolves when they are, when the time is over, or when there
+   * has been no home for some seconds.
+   */
   async drain(withinMs: number): Promise<void> {
     const { clock } = this.#options;
-    if (this.#link === null || this.workers.size === 0) return;
-    this.#link.leave(withinMs);
-    const over = Promise.withResolvers<string>();
-    const cancel = clock.after(withinMs, () => over.resolve('its time is over'));
-    await Promise.race([this.dismissed, over.promise]);
-    cancel();
+    const untilMs = clock.nowMs() + withinMs;
+    let homeMs = clock.nowMs();
+    let isDismissed = false;
+    void this.dismissed.then(() => (isDismissed = true));
+    this.#untilMs = untilMs;
+    this.#link?.leave(withinMs);
+    while (!isDismissed && this.workers.size > 0 && clock.nowMs() < untilMs && clock.nowMs() - homeMs < homelessMsMax) {
+      await new Promise<void>((resolve) => clock.after(drainCheckMs, resolve));
+      if (this.isLinked) homeMs = clock.nowMs();
+    }
   }
 
   /** Ends the link and the workers. */
@@ -133,6 +145,7 @@ export class HostAgent {
           this.#cancelKeep = () => undefined;
           this.#link = link;
           artifacts.setLink(link);
+          if (this.#untilMs !== null) link.leave(Math.max(0, this.#untilMs - clock.nowMs()));
           log.info({ epoch: this.#fence.newest, workers: this.workers.size }, 'linked to the home');
         },
         onFarewell: (reason) => this.#drained.resolve(reason),
