@@ -1,6 +1,7 @@
 /** `penstock cluster drain`, `cordon` and `uncordon`. */
 import type { Command } from 'commander';
 import type { HostDetailBody } from '../../../api/index.ts';
+import { parseDurationMs } from '../../../objective.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
 import { type Client, pathSegment } from '../../client/client.ts';
@@ -8,10 +9,12 @@ import { pause } from '../../client/pause.ts';
 import { hostLine, hostWorkersText } from '../../output/cluster-text.ts';
 import { countText } from '../../output/format.ts';
 import { Progress } from '../../output/progress.ts';
-import { type CommonOptions, type VerbSession, verb } from '../../verb.ts';
+import { type CommonOptions, parsedBy, type VerbSession, verb } from '../../verb.ts';
 
 interface DrainOptions extends CommonOptions {
   readonly wait: boolean;
+  /** Milliseconds. */
+  readonly within?: number;
 }
 
 const pollMs = 500;
@@ -19,11 +22,20 @@ const namedMax = 5;
 
 export function addHostVerbs(cluster: Command, context: CliContext): void {
   verb(cluster, context, 'drain', 'move the workers of a host to other hosts, and wait until it has none')
-    .with((command) => command.argument('<host>').option('--no-wait', 'return at once'))
-    .runs(async (session, { wait }: DrainOptions, name: string) => {
+    .with((command) =>
+      command
+        .argument('<host>')
+        .option('--no-wait', 'return at once')
+        .option(
+          '--within <time>',
+          'fail if workers are left after this time, such as 5m; the host keeps draining',
+          parsedBy(parseDurationMs),
+        ),
+    )
+    .runs(async (session, { wait, within }: DrainOptions, name: string) => {
       const client = await session.client();
       const first = await client.post<HostDetailBody>(`${pathOf(name)}/drain`);
-      const host = wait ? await drained(session, client, first) : first;
+      const host = wait ? await drained(session, client, first, within ?? Number.POSITIVE_INFINITY) : first;
       session.print(host, hostLine(host));
       return 0;
     });
@@ -47,13 +59,15 @@ function pathOf(name: string): string {
 }
 
 /** Shows what is left on the host until nothing is. The host keeps draining if the verb is interrupted. */
-async function drained(session: VerbSession, client: Client, first: HostDetailBody): Promise<HostDetailBody> {
+async function drained(session: VerbSession, client: Client, first: HostDetailBody, withinMs: number): Promise<HostDetailBody> {
   const { context } = session;
+  const untilMs = context.clock.nowMs() + withinMs;
   const progress = session.wantsJson ? null : new Progress(context);
   let host = first;
   progress?.stage('drain', leftText(host));
   try {
     while (host.workers.length > 0) {
+      if (context.clock.nowMs() >= untilMs) throw new CliError(`${leftText(host)}; ${keepsDraining(host)}`);
       await pause(context.clock, pollMs, context.interrupted);
       host = await client.get<HostDetailBody>(pathOf(host.name));
       if (host.state !== 'draining' && host.state !== 'lost')
@@ -62,12 +76,15 @@ async function drained(session: VerbSession, client: Client, first: HostDetailBo
     }
   } catch (error) {
     progress?.fail();
-    if (context.interrupted.aborted)
-      session.remark(`${host.name} keeps draining: stop that with \`penstock cluster uncordon ${host.name}\``);
+    if (context.interrupted.aborted) session.remark(keepsDraining(host));
     throw error;
   }
   progress?.done(`${host.name} has no workers`);
   return host;
+}
+
+function keepsDraining({ name }: HostDetailBody): string {
+  return `${name} keeps draining: stop that with \`penstock cluster uncordon ${name}\``;
 }
 
 /** `2 workers left: a, b; a waits: no host has room`. */

@@ -131,6 +131,15 @@ describe('a drain', () => {
     assert.match(stderr, /1 worker left on h1: w1\n.*h1 keeps draining: stop that with `penstock cluster uncordon h1`/s);
   });
 
+  test('fails with the reason if workers are left after --within', async () => {
+    const blocked = [{ worker: 'w1', endpoint: 'digits', reason: 'no room', since: at }];
+    const { answer } = script(detail(['w1'], { blocked }));
+    const { code, stdout, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1', '--within', '1ms']);
+    assert.equal(code, 1);
+    assert.equal(stdout, '');
+    assert.match(stderr, /1 worker left on h1: w1; w1 waits: no room; h1 keeps draining: stop that with/);
+  });
+
   test('ends if the host is uncordoned meanwhile', async () => {
     const { answer } = script(detail(['w1']), detail(['w1'], { state: 'ready' }));
     const { code, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1']);
