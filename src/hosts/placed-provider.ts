@@ -51,6 +51,8 @@ interface Move {
   readonly from: string;
   readonly to: string;
   readonly cause: MoveCause;
+  /** Given up at this time, by the monotonic clock. */
+  readonly untilMs: number;
 }
 
 const roundEveryMs = 500;
@@ -274,6 +276,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   #round(): void {
     if (this.#isClosed) return;
     this.#placeUnplaced();
+    this.#giveUpMoves();
     const mustMove = this.#linked.hosts.some((host) => host.isLost || this.#wanted(host.name) === 'draining');
     if (!mustMove && this.#wanted(this.#options.home.name) !== 'draining') {
       this.#blocked = [];
@@ -317,17 +320,20 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       });
       return;
     }
-    const move = { from, to, cause };
-    this.#moves.set(id, move);
-    const cancel = this.#clock.after(moveMsMax, () => {
-      if (this.#moves.get(id) !== move) return;
+    this.#moves.set(id, { from, to, cause, untilMs: this.#clock.nowMs() + moveMsMax });
+    this.#startBeside(spec, to, digest).catch(failed);
+  }
+
+  /** The worker stays where it is, and may move again. */
+  #giveUpMoves(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const [id, { to, untilMs }] of this.#moves) {
+      if (nowMs < untilMs) continue;
       this.#moves.delete(id);
-      void this.#stopOn(to, id);
-    });
-    this.#startBeside(spec, to, digest).catch((error: unknown) => {
-      cancel();
-      failed(error);
-    });
+      this.#stopOn(to, id).catch((error: unknown) =>
+        this.#log.warn({ worker: id, error: messageOf(error) }, 'a replacement was not stopped'),
+      );
+    }
   }
 
   /** The worker that serves stays the current one until the other is ready. */

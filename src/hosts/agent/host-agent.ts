@@ -153,6 +153,7 @@ export class HostAgent {
           if (this.#link === link) {
             this.#link = null;
             artifacts.setLink(null);
+            if (this.#stop.signal.aborted) return resolve(why);
             this.#cancelKeep = clock.after(keepMs, () => {
               this.workers
                 .stopAll(`no home for ${Math.round(keepMs / 1000)} s`)
