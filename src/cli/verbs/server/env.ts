@@ -61,7 +61,7 @@ async function adminKey(dataDirectory: string): Promise<{ id: string; secret: st
   const keys = readKeysFile(path);
   if (keys === null) {
     throw new CliError(
-      `there is no ${path}: start a server there with \`penstock up --data-dir ${shellQuoted(dataDirectory)}\`, or pass its --data-dir`,
+      `there is no ${path}: start a server there with \`penstock up --data-dir ${shellQuoted(dataDirectory)}\`, or pass its --data-dir. In a cluster, only a node that has served has one`,
     );
   }
   const key = keys.find(({ role }) => role === 'admin');
