@@ -112,6 +112,14 @@ describe('the cluster as its operators see it', () => {
     await assert.rejects(view.setWanted('h2', 'cordoned', 'ada'), isUnknown);
   });
 
+  test('knows nothing of a host that was removed, nor does the next home', async () => {
+    await states.linked({ name: 'h1', zone: 'b', cpuMilli: 4000, memoryMiB: 8192 });
+    await view.forget('h1');
+    assert.deepEqual(view.hosts(), []);
+    await states.open();
+    assert.deepEqual(states.list(), []);
+  });
+
   test('neither cordons nor drains the machine of the node that serves', async () => {
     hosts.set('a', { isHome: true });
     const isWrongState = (error: unknown): boolean => error instanceof PlatformError && error.code === 'wrong_state';

@@ -119,6 +119,11 @@ export class ClusterView {
     return this.host(name);
   }
 
+  /** Of a host whose certificate is refused from now on. */
+  async forget(name: string): Promise<void> {
+    await this.#deps.states.remove(name);
+  }
+
   /** Where workers started and moved last, newest first. */
   async recentPlacements(limit: number): Promise<readonly Decision[]> {
     return this.#deps.decisions.list({ kind: 'placement', limit });

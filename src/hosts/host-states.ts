@@ -114,6 +114,12 @@ export class HostStates {
     return known;
   }
 
+  /** Of a host that left for good: no later home waits for it. Ignores unknown names. */
+  async remove(name: string): Promise<void> {
+    await this.#deps.db.deleteFrom('cluster_hosts').where('name', '=', name).execute();
+    this.#hosts.delete(name);
+  }
+
   #unknown(name: string): PlatformError {
     const names = [...this.#hosts.keys()].sort();
     const text =

@@ -35,7 +35,7 @@ export type JoinTokenBody = z.infer<typeof joinTokenBody>;
 export type CreatedJoinTokenBody = z.infer<typeof createdJoinTokenBody>;
 export type RotationBody = z.infer<typeof rotationBody>;
 
-type Services = Pick<ApiServices, 'audit' | 'db' | 'keys' | 'nodeLinks'>;
+type Services = Pick<ApiServices, 'audit' | 'cluster' | 'db' | 'keys' | 'nodeLinks'>;
 
 export function clusterAccessRoutes(services: Services): ApiRoute[] {
   return [...tokenRoutes(services), ...certificateRoutes(services)];
@@ -83,7 +83,7 @@ function tokenRoutes({ audit, db, nodeLinks }: Services): ApiRoute[] {
   ];
 }
 
-function certificateRoutes({ audit, db, keys, nodeLinks }: Services): ApiRoute[] {
+function certificateRoutes({ cluster, audit, db, keys, nodeLinks }: Services): ApiRoute[] {
   return [
     apiRoute('DELETE /cluster/hosts/:host', {
       summary: 'Remove a host from the cluster',
@@ -92,6 +92,7 @@ function certificateRoutes({ audit, db, keys, nodeLinks }: Services): ApiRoute[]
       handle: async ({ params: { host }, caller }) => {
         const { hosts } = of(nodeLinks);
         await hosts.remove(host);
+        await cluster?.forget(host);
         await audit.record(db, { who: caller.keyId, action: 'RemoveHost', target: host, outcome: 'ok', detail: null });
       },
     }),
