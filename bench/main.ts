@@ -3,6 +3,7 @@ import { endWithProblem, type Flags, readCommandLine, usageOf, type Values } fro
 import { agreement } from './agreement/agreement.ts';
 import { asyncInference } from './async/async.ts';
 import { batching } from './batching/batching.ts';
+import { clusterBench } from './cluster/cluster.ts';
 import { companyStudy } from './company/company.ts';
 import { consoleCalls } from './console/calls.ts';
 import { consoleBench } from './console/console.ts';
@@ -109,6 +110,7 @@ const benchmarks = new Map<string, Benchmark>([
     ({ rounds, seconds, only, triton, add: isAdded, dry: isDry }) => peersBench({ rounds, seconds, only, triton, isAdded, isDry }),
   ),
   benchmark('placement', {}, ({ dry: isDry }) => placementBench({ isDry })),
+  benchmark('cluster', { rounds: 2, seconds: 6 }, ({ rounds, seconds, dry: isDry }) => clusterBench({ rounds, seconds, isDry })),
   benchmark('host-link', {}, () => hostLinkBench()),
   benchmark('company', {}, ({ dry: isDry }) => companyStudy({ isDry })),
   benchmark('metrics', { hours: 24 }, ({ hours, dry: isDry }) => metrics({ hours, isDry })),

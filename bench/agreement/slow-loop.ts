@@ -3,13 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataType, TensorProtoSchema, type TypeProto } from 'onnx-buf';
 
-const rounds = 7000n;
 const source = new URL('../../assets/conformance/test_slow_loop.onnx', import.meta.url);
 
 export const slowLoopInput = { name: 'x', shape: [1, 256] } as const;
 
-/** Writes the model file. Its batch size is fixed to 1, because a batch would take as long as a single row. */
-export function writeSlowLoop(path: string): void {
+/** Writes the model file. Its batch size is fixed to 1, because a batch would take as long as a single row. A round takes about 4 us. */
+export function writeSlowLoop(path: string, rounds = 7000n): void {
   const model = fromBinary(ModelProtoSchema, readFileSync(source));
   const { graph } = model;
   if (graph === undefined) throw new Error(`${source.pathname} has no graph`);
