@@ -39,7 +39,7 @@ export interface WorkerSize {
 
 /** A worker to be placed. */
 export interface PlacementRequest extends WorkerSize {
-  /** `digits/blue`; with the generation if two of them run at a time. Its instances are spread over zones and hosts. */
+  /** `digits/blue/digits/3`: each model version of a variant by itself. Its instances are spread over zones and hosts. */
   readonly variant: string;
   readonly kind: 'instance' | 'function';
   /** SHA-256 of its artifact. */

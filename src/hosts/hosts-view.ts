@@ -60,12 +60,13 @@ export interface HostsView {
 
 /** What a worker of this specification occupies. `accelerated`: instance types with devices. */
 export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>): PlacedSpec {
-  const { id, endpoint, variant, generation, kind, artifact, threads, vcpuMax, memoryMiB, instanceType, modelName } = spec;
+  const { id, endpoint, variant, kind, artifact, threads, vcpuMax, memoryMiB, instanceType, modelName } = spec;
   return {
     id,
     endpoint,
     variantName: variant,
-    variant: `${nameKey(endpoint)}/${nameKey(variant)}/${generation}`,
+    // Not by generation: a change of the endpoint leaves instances running whose program it does not change, and adds others to them.
+    variant: `${nameKey(endpoint)}/${nameKey(variant)}/${modelName}`,
     model: spec.displayName ?? modelName,
     instanceType,
     kind,
