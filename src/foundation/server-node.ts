@@ -21,7 +21,16 @@ import type { Config } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { addressParts, type LinkIdentity } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
-import { type Database, endLockOfNode, type NodeLock, openMigrated, Presence } from '../storage/index.ts';
+import {
+  type Database,
+  endLockOfNode,
+  type NodeLock,
+  objectPlaceOf,
+  openMigrated,
+  otherPlace,
+  Presence,
+  parseObjectLocation,
+} from '../storage/index.ts';
 
 /** Nothing is read for it: the rounds of the member do that. */
 const lookEveryMs = 20;
@@ -88,6 +97,8 @@ export class ServerNode implements NodeLock {
     closers.push(() => server.#end());
     // On a new database, the lock decides who is first, and creates the tables.
     const db = await server.#join();
+    const problem = db === null ? null : await otherPlace(db, objectPlaceOf(parseObjectLocation(config.objects)));
+    if (problem !== null) deps.log.warn({ node, problem }, 'this node stands by, but it may be unable to serve');
     if (db !== null) while (!(await server.#takeOver(db, await server.#role(db)))) await server.#pause();
     return server;
   }

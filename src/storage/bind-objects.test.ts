@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { openMemoryDatabase } from '../../test/empty-database.ts';
 import { PlatformError } from '../errors.ts';
-import { bindObjects, requireUnused } from './bind-objects.ts';
+import { bindObjects, otherPlace, requireUnused } from './bind-objects.ts';
 import type { OpenDatabase } from './database.ts';
 import type { Blob, Blobs } from './objects/blobs.ts';
 
@@ -114,4 +114,15 @@ test('a restore continues in a place where one of the same installation was abor
     code: 'wrong_state',
     message: /belongs to installation mine: choose an empty prefix/,
   });
+});
+
+test('a server that stands by learns from the database alone that its place is another one', async () => {
+  assert.equal(await otherPlace(database.db, 's3://store/prod'), null); // nothing is stored yet
+  await bind('s3://store/prod', blobsIn(new Map()));
+  await reference();
+  assert.equal(await otherPlace(database.db, 's3://store/prod'), null);
+  assert.equal(
+    await otherPlace(database.db, 'postgres'),
+    "the objects of this installation are in s3://store/prod, not in the database. Start with --objects 's3://store/prod'",
+  );
 });

@@ -25,10 +25,7 @@ const idBytesMax = 4096;
 export async function bindObjects({ db, place, blobs }: ObjectsBinding): Promise<void> {
   const row = await db.selectFrom('installation').select(['id', 'objects']).where('slot', '=', 1).executeTakeFirstOrThrow();
   if (row.objects !== place && (await hasReferences(db)) && (blobs === null || (await idIn(blobs, idKey)) !== row.id)) {
-    throw new PlatformError(
-      'wrong_state',
-      `the objects of this installation are in ${nameOf(row.objects)}, not in ${nameOf(place)}. Nothing was changed. ${remedyFor(row.objects)}`,
-    );
+    throw new PlatformError('wrong_state', `${elsewhere(row.objects, place)}. Nothing was changed. ${remedyFor(row.objects)}`);
   }
   if (blobs !== null) {
     try {
@@ -39,6 +36,16 @@ export async function bindObjects({ db, place, blobs }: ObjectsBinding): Promise
     }
   }
   if (row.objects !== place) await storePlace(db, place);
+}
+
+/**
+ * Why a server with this place cannot serve the installation, as the database alone shows it; null if it can, or if nothing is stored yet. A
+ * place that is known under two addresses is reported, too.
+ */
+export async function otherPlace(db: Database, place: string | null): Promise<string | null> {
+  const row = await db.selectFrom('installation').select('objects').where('slot', '=', 1).executeTakeFirst();
+  if (row === undefined || row.objects === place || !(await hasReferences(db))) return null;
+  return `${elsewhere(row.objects, place)}. ${remedyFor(row.objects)}`;
 }
 
 /** Throws `wrong_state` if the place belongs to another installation, or holds objects of an unknown one that the caller did not write. */
@@ -98,6 +105,10 @@ async function idIn(blobs: Blobs, key: string): Promise<string | null> {
   } catch {
     return 'unknown';
   }
+}
+
+function elsewhere(objects: string | null, place: string | null): string {
+  return `the objects of this installation are in ${nameOf(objects)}, not in ${nameOf(place)}`;
 }
 
 function nameOf(place: string | null): string {

@@ -4,7 +4,7 @@ export { restoreBackup } from './backup/restore-backup.ts';
 export { removeUnfinishedCopies } from './backup/staging-folder.ts';
 export { verifyDataDirectory } from './backup/verify.ts';
 export { writeBackup } from './backup/write-backup.ts';
-export { bindObjects } from './bind-objects.ts';
+export { bindObjects, otherPlace } from './bind-objects.ts';
 export {
   type Availability,
   type DatabaseLocation,
