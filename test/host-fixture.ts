@@ -62,6 +62,7 @@ export class MemoryHosts implements HostsView {
     const before = this.#hosts.get(name) ?? {
       ...facts,
       isHome: false,
+      isLeaving: false,
       link: 'linked',
       silentMs: 20,
       lagMs: 1,

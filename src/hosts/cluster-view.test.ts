@@ -103,6 +103,11 @@ describe('the cluster as its operators see it', () => {
     );
   });
 
+  test('shows a host whose agent stops as draining, whatever the operator wants of it', () => {
+    hosts.set('h1', { isLeaving: true });
+    assert.equal(view.host('h1').state, 'draining');
+  });
+
   test('shows a host of an earlier home as lost, and rejects a name that no host has', async () => {
     await states.linked({ name: 'h1', zone: 'b', cpuMilli: 4000, memoryMiB: 8192 });
     const { state, zone, silentMs, workers } = view.host('h1');

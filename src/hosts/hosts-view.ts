@@ -13,6 +13,8 @@ export type HostLinkState = 'linked' | 'away' | 'lost';
 export interface ObservedHost extends Omit<HostFacts, 'state'> {
   /** Whether it is the machine of the node that serves. */
   readonly isHome: boolean;
+  /** Its agent stops, and asked for its workers to move. */
+  readonly isLeaving: boolean;
   readonly link: HostLinkState;
   /** Since the last byte of its agent. */
   readonly silentMs: number;
@@ -78,8 +80,9 @@ export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>)
   };
 }
 
-/** What placement goes by: the state of the link decides over what the operator wants. */
-export function hostFactsOf({ link, ...host }: ObservedHost, wanted: WantedHostState): HostFacts {
+/** What placement goes by: the state of the link, and an agent that stops, decide over what the operator wants. */
+export function hostFactsOf({ link, isLeaving, ...host }: ObservedHost, operatorWants: WantedHostState): HostFacts {
+  const wanted = isLeaving ? 'draining' : operatorWants;
   const state = link === 'lost' ? 'lost' : link === 'away' && wanted !== 'draining' ? 'away' : wanted;
   return { ...host, state };
 }

@@ -9,8 +9,13 @@ const worker = (cpuMilli: number, memoryMiB: number): WorkerSize => ({ cpuMilli,
 
 describe('the number of hosts wanted', () => {
   for (const { when, demand, zones = 3, hosts, reason } of [
-    { when: 'nothing runs', demand: [], hosts: 0, reason: /0 workers fill 0 hosts/ },
-    { when: 'one small worker runs', demand: [worker(500, 512)], hosts: 4, reason: /1 workers fill 1 hosts of 8 vCPU and 16384 MiB/ },
+    { when: 'nothing runs', demand: [], hosts: 0, reason: /^no worker needs a host of 8 vCPU and 16384 MiB$/ },
+    {
+      when: 'one small worker runs',
+      demand: [worker(500, 512)],
+      hosts: 4,
+      reason: /^1 worker fills 1 host of 8 vCPU and 16384 MiB, and each of 3 zones has one to spare$/,
+    },
     { when: 'memory is the scarcer one', demand: Array.from({ length: 5 }, () => worker(100, 8192)), hosts: 6, reason: /fill 3 hosts/ },
     {
       when: 'small ones fit beside large ones',
@@ -19,7 +24,7 @@ describe('the number of hosts wanted', () => {
       hosts: 3,
       reason: /fill 2/,
     },
-    { when: 'a worker is too large for any host', demand: [worker(9000, 512)], hosts: 0, reason: /; 1 workers fit into no such host/ },
+    { when: 'a worker is too large for any host', demand: [worker(9000, 512)], hosts: 0, reason: /; 1 worker fits into no such host$/ },
   ]) {
     test(`covers the demand and one host to spare per zone: ${when}`, () => {
       const wanted = hostsWanted(demand, size, zones);

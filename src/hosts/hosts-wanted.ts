@@ -39,13 +39,16 @@ export function hostsWanted(demand: readonly WorkerSize[], size: HostSize, zones
     for (let first = bins[firstOpen]; first !== undefined && isFull(first); first = bins[firstOpen]) firstOpen++;
   }
   const [packed, spare, tooLarge] = [bins.length, fits.length > 0 ? zones : 0, demand.length - fits.length];
-  const text = `${fits.length} workers fill ${packed} hosts of ${size.cpuMilli / 1000} vCPU and ${size.memoryMiB} MiB, and each of ${zones} zones has one to spare`;
+  const sizes = `${size.cpuMilli / 1000} vCPU and ${size.memoryMiB} MiB`;
+  const toSpare = zones === 1 ? 'and one is to spare' : `and each of ${zones} zones has one to spare`;
+  const filled = `${fits.length} ${fits.length === 1 ? 'worker fills' : 'workers fill'} ${packed} ${packed === 1 ? 'host' : 'hosts'} of ${sizes}`;
+  const text = fits.length === 0 ? `no worker needs a host of ${sizes}` : `${filled}, ${toSpare}`;
   return {
     hosts: packed + spare,
     packed,
     spare,
     tooLarge,
-    reason: tooLarge > 0 ? `${text}; ${tooLarge} workers fit into no such host` : text,
+    reason: tooLarge > 0 ? `${text}; ${tooLarge} ${tooLarge === 1 ? 'worker fits' : 'workers fit'} into no such host` : text,
   };
 }
 

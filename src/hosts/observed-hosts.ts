@@ -6,11 +6,12 @@ import type { RemoteHost } from './remote-host.ts';
 
 type SpecOf = (spec: WorkerSpec) => PlacedSpec;
 
-export function observedHost(host: RemoteHost, specOf: SpecOf): ObservedHost {
+export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolean): ObservedHost {
   return {
     name: host.name,
     ...host.capacity,
     isHome: false,
+    isLeaving,
     link: host.isLost ? 'lost' : host.isLinked ? 'linked' : 'away',
     silentMs: host.silentMs,
     lagMs: null,
@@ -26,7 +27,7 @@ export function observedHome(
   specOf: SpecOf,
 ): ObservedHost {
   const workers = views.map((view) => workerOn(home.name, view, specOf));
-  return { ...home, isHome: true, link: 'linked', silentMs: 0, lagMs: null, address: null, ...factsOf(views), workers };
+  return { ...home, isHome: true, isLeaving: false, link: 'linked', silentMs: 0, lagMs: null, address: null, ...factsOf(views), workers };
 }
 
 function factsOf(views: readonly WorkerView[]): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isOnNotice'> {

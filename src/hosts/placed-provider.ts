@@ -247,7 +247,10 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   #observed(): readonly ObservedHost[] {
     const { home, local } = this.#options;
     const specOf = (spec: WorkerSpec): PlacedSpec => this.#placedSpec(spec);
-    return [observedHome(home, local.list(), specOf), ...this.linked.hosts.map((host) => observedHost(host, specOf))];
+    return [
+      observedHome(home, local.list(), specOf),
+      ...this.linked.hosts.map((host) => observedHost(host, specOf, this.#leaving.has(host.name))),
+    ];
   }
 
   #pool(): HostPool {

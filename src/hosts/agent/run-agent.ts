@@ -107,7 +107,11 @@ async function open(
   });
   await Promise.race([refused, stop, agent.dismissed]);
   const over = new Promise<void>((resolve) => ended.signal.addEventListener('abort', () => resolve(), { once: true }));
-  if (interrupted.aborted) await Promise.race([agent.drain(settings.drainMs), over]);
+  if (!interrupted.aborted) return;
+  if (agent.workers.size > 0)
+    log.info({ workers: agent.workers.size, withinMs: settings.drainMs }, 'this host stops: its workers move to other hosts first');
+  await Promise.race([agent.drain(settings.drainMs), over]);
+  if (agent.workers.size > 0) log.warn({ workers: agent.workers.size }, 'this host stops with workers that no other host took');
 }
 
 interface AgentDeps {
