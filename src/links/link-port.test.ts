@@ -177,6 +177,20 @@ test('a node that stands by names the home although it serves nothing; a home th
   assert.equal(answer.code, 'unavailable');
 });
 
+test('a port or an address that cannot be bound is named, with what to do', async (context) => {
+  const { address } = await linkedPair(context);
+  const port = Number(address.split(':')[1]);
+  await assert.rejects(linkedPair(context, { port }), {
+    code: 'unavailable',
+    message: `--link: cannot listen for links on 127.0.0.1:${port}: another program is using it: choose another port`,
+  });
+  // 192.0.2.0/24 is for documentation.
+  await assert.rejects(linkedPair(context, { host: '192.0.2.1', port }), {
+    code: 'unavailable',
+    message: `--link: cannot listen for links on 192.0.2.1:${port}: this machine does not have that address: choose one of its own`,
+  });
+});
+
 test('TLS 1.2 is not spoken', async (context) => {
   const { address } = await linkedPair(context);
   const [host, port] = address.split(':');

@@ -10,7 +10,7 @@ import { createServer as createTcpServer, type Server, type Socket } from 'node:
 import { hostname } from 'node:os';
 import { createServer, type SecureContextOptions, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { asPlatformError, PlatformError } from '../errors.ts';
+import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { type LinkAnswer, refusalOf } from './answers.ts';
 import { introductionBytes, readIntroduction } from './introduction.ts';
 import { certificatesOf, type LinkIdentity, type LinkPeer, provenPeer } from './link-peer.ts';
@@ -143,7 +143,7 @@ export class LinkPort {
     try {
       await once(this.#tcp, 'listening');
     } catch (cause) {
-      throw new PlatformError('unavailable', `cannot listen for links on ${host}:${port}: ${String(cause)}`, { cause });
+      throw new PlatformError('unavailable', `--link: cannot listen for links on ${host}:${port}: ${listenProblem(cause)}`, { cause });
     }
     const bound = this.#tcp.address() as { readonly port: number };
     this.#tcp.on('error', () => undefined);
@@ -302,4 +302,11 @@ function introductionOf(message: unknown): Readonly<Record<string, unknown>> & {
 
 function contextOf({ cert, key, authorities }: LinkIdentity): SecureContextOptions {
   return { cert, key, ca: authorities, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' };
+}
+
+function listenProblem(cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return 'another program is using it: choose another port';
+  if (code === 'EADDRNOTAVAIL') return 'this machine does not have that address: choose one of its own';
+  return messageOf(cause);
 }

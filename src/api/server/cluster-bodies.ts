@@ -114,7 +114,7 @@ export function hostBodyOf(host: HostStatus): HostBody {
     memory_used_mib: host.memoryUsedMiB,
     is_home: host.isHome,
     on_notice: host.isOnNotice,
-    silent_ms: silentMs,
+    silent_ms: silentMs === null ? null : Math.round(silentMs),
     lag_ms: lagMs,
     workers: workers.length,
   };

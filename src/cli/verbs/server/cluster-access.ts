@@ -1,5 +1,5 @@
 /** `penstock cluster token create | list | revoke`, `penstock cluster remove` and `penstock cluster rotate`. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CreatedJoinTokenBody, JoinTokenBody, RotationBody } from '../../../api/index.ts';
 import { parseDurationMs } from '../../../objective.ts';
 import type { CliContext } from '../../cli-context.ts';
@@ -27,7 +27,7 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
   verb(token, context, 'create', 'create a token; it is shown only once')
     .with((command) =>
       command
-        .option('--ttl <time>', 'how long it can be used, such as 30m or 2d', parsedTtl, 3_600_000)
+        .addOption(new Option('--ttl <time>', 'how long it can be used, such as 30m or 2d').argParser(parsedTtl).default(3_600_000, '1h'))
         .option('--uses <n>', 'how many hosts may join with it', positiveInteger, 1)
         .option('--name <host>', 'the only host that may use it; it takes the place of a host of this name'),
     )
