@@ -24,6 +24,8 @@ class ScriptedProvider implements Provider {
   /** Ready at once, unless a test checks the transition. */
   isPrompt = true;
   refuses: Error | null = null;
+  /** Runs the workers; null: this machine. */
+  host: NonNullable<WorkerView['host']> | null = null;
   /** A requested start is accepted when this resolves. */
   takes: Promise<void> = Promise.resolve();
   readonly #links = new Map<string, WorkerLink>();
@@ -35,7 +37,8 @@ class ScriptedProvider implements Provider {
     if (this.refuses !== null) throw this.refuses;
     await this.takes;
     if (this.views.has(spec.id)) return;
-    this.#set({ spec, state: 'starting', pid: 1, rssBytes: null, restarts: 0, reason: null, startedAtMs: 0, readyAtMs: null });
+    const host = this.host === null ? {} : { host: this.host };
+    this.#set({ spec, state: 'starting', pid: 1, rssBytes: null, restarts: 0, reason: null, startedAtMs: 0, readyAtMs: null, ...host });
     if (this.isPrompt) queueMicrotask(() => this.ready(spec.id));
   }
 

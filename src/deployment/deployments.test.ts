@@ -82,6 +82,14 @@ describe('deploying', () => {
     await deployments.create({ ...prod, variants: [{ ...variant, instanceCount: 3 }] }, 'me');
     assert.match(deployments.get('prod').notes[0] ?? '', /3 instances with 3 threads on 2 cores/);
   });
+
+  test('does not note that instances share the cores of this machine if hosts run them', async () => {
+    const { deployments, provider } = await openDeploymentFixture();
+    provider.host = { name: 'h1', zone: 'a' };
+    await deployments.create({ ...prod, variants: [{ ...variant, instanceCount: 3 }] }, 'me');
+    await deployments.waitFor('prod', 5000);
+    assert.deepEqual(deployments.get('prod').notes, []);
+  });
 });
 
 describe('waiting for an endpoint', () => {

@@ -105,7 +105,13 @@ export function endpointViewOf(
     };
   });
   const { versions } = reconciler.endpoint;
-  const notes = [...notesOn(config, machine), ...notesOnDevices(config, versions, machine), ...notesOnRedaction(config, versions)];
+  const isSpread = workers.some(({ host }) => host !== undefined);
+  const notes = [
+    ...notesOn(config, machine),
+    ...(isSpread ? [] : notesOnInstances(config, machine)),
+    ...notesOnDevices(config, versions, machine),
+    ...notesOnRedaction(config, versions),
+  ];
   return {
     config,
     ...reconciler.status,
@@ -128,7 +134,6 @@ function notesOn(config: EndpointConfig, machine: Machine): string[] {
   return [
     ...notesOnTypes(config, machine),
     ...notesOnBudgets(config, machine),
-    ...notesOnInstances(config, machine),
     ...notesOnOverflow(config, machine),
     ...notesOnFunctions(config, machine),
   ];
@@ -176,6 +181,7 @@ function notesOnBudgets({ variants }: EndpointConfig, { prices }: Machine): stri
   });
 }
 
+/** For instances of this machine: hosts get no more workers than they have room for. */
 function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machine): string[] {
   let threads = 0;
   let instances = 0;
