@@ -28,6 +28,7 @@ describe('the nodes of a cluster', () => {
     { when: 'an earlier process of its name had the role', changes: { incarnation: 2 }, shown: 'stands by' },
     { when: 'its lease has run out', changes: { expiresAtMs: 9000 }, shown: 'does not respond' },
     { when: 'it was declared dead', changes: { isLive: false }, shown: 'dead' },
+    { when: 'it has left the cluster', changes: { isLive: false, isDraining: true }, shown: 'ended' },
   ] as const) {
     test(`node a ${shown} if ${when}`, () => {
       assert.equal(describeNodes(state([node('a', changes)]))[0]?.state, shown);

@@ -4,7 +4,8 @@ import { type ClusterState, isSameProcess } from './cluster-state.ts';
 /** A node as the database shows it. */
 export interface NodeStatus {
   readonly name: string;
-  readonly state: 'serves' | 'stands by' | 'does not respond' | 'dead';
+  /** `ended`: its process left the cluster; `dead`: it was killed, or cut off. */
+  readonly state: 'serves' | 'stands by' | 'does not respond' | 'ended' | 'dead';
   readonly version: string;
   /** Epoch milliseconds, by the clock of the database. */
   readonly joinedAtMs: number;
@@ -19,16 +20,17 @@ export const clockOffsetMsMax = 2000;
 
 export function describeNodes({ nodes, controller: { holder }, nowMs }: ClusterState): NodeStatus[] {
   return nodes.map((node) => {
-    const { name, isLive, expiresAtMs, joinedAtMs, version, clockOffsetMs } = node;
+    const { name, isLive, isDraining, expiresAtMs, joinedAtMs, version, clockOffsetMs } = node;
     const live = expiresAtMs <= nowMs ? 'does not respond' : isSameProcess(node, holder) ? 'serves' : 'stands by';
-    return { name, state: isLive ? live : 'dead', version, joinedAtMs, leaseMs: expiresAtMs - nowMs, clockOffsetMs };
+    const over = isDraining ? 'ended' : 'dead';
+    return { name, state: isLive ? live : over, version, joinedAtMs, leaseMs: expiresAtMs - nowMs, clockOffsetMs };
   });
 }
 
 /** Live nodes whose clock is wrong, with a sentence for each. */
 export function clockNotes(nodes: readonly NodeStatus[]): string[] {
   return nodes.flatMap(({ name, state, clockOffsetMs }) => {
-    if (state === 'dead' || Math.abs(clockOffsetMs) <= clockOffsetMsMax) return [];
+    if (state === 'dead' || state === 'ended' || Math.abs(clockOffsetMs) <= clockOffsetMsMax) return [];
     const direction = clockOffsetMs > 0 ? 'ahead of' : 'behind';
     return [
       `the clock of node ${name} is ${(Math.abs(clockOffsetMs) / 1000).toFixed(1)} s ${direction} that of the database: set it, for example with NTP`,

@@ -126,12 +126,12 @@ export async function markDraining(db: Database, node: NodeProcess): Promise<boo
   return updateOwn(db, node, { draining: 1 });
 }
 
-/** Ends this process for the cluster: what it still holds is free at once. */
+/** Ends this process for the cluster: what it still holds is free at once. A dead process that was draining has ended in order. */
 export async function markDead(db: Database, node: NodeProcess): Promise<void> {
-  await updateOwn(db, node, { state: 'dead' });
+  await updateOwn(db, node, { state: 'dead', draining: 1 });
 }
 
-async function updateOwn(db: Database, node: NodeProcess, change: { draining: 1 } | { state: 'dead' }): Promise<boolean> {
+async function updateOwn(db: Database, node: NodeProcess, change: { draining: 1; state?: 'dead' }): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('cluster_nodes')
     .set(change)

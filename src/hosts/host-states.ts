@@ -15,6 +15,8 @@ export interface KnownHost {
   readonly joinedAtMs: number;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
+  /** The last home that knew it has lost it. The next home does not wait for it. */
+  readonly isLost: boolean;
 }
 
 interface HostStatesDeps {
@@ -73,7 +75,8 @@ export class HostStates {
     const { db, clock, events } = this.#deps;
     const { name, zone, cpuMilli, memoryMiB } = host;
     const known = this.#hosts.get(name);
-    if (known?.zone === zone && known.cpuMilli === cpuMilli && known.memoryMiB === memoryMiB) return;
+    const isStored = known?.zone === zone && known.cpuMilli === cpuMilli && known.memoryMiB === memoryMiB && !known.isLost;
+    if (isStored) return;
     if (known === undefined && this.#hosts.size >= hostsMax) {
       throw new PlatformError(
         'overloaded',
@@ -114,7 +117,17 @@ export class HostStates {
     return known;
   }
 
-  /** Of a host that left for good: no later home waits for it. Ignores unknown names. */
+  /** Of a host whose link has been missing for long. Ignores unknown names. */
+  async lost(name: string): Promise<void> {
+    const known = this.#hosts.get(name);
+    if (known === undefined || known.isLost) return;
+    const { cpuMilli, memoryMiB } = known;
+    const facts = JSON.stringify({ cpuMilli, memoryMiB, isLost: true });
+    await this.#deps.db.updateTable('cluster_hosts').set({ facts }).where('name', '=', name).execute();
+    this.#hosts.set(name, { ...known, isLost: true });
+  }
+
+  /** Of a host that left for good. Ignores unknown names. */
   async remove(name: string): Promise<void> {
     await this.#deps.db.deleteFrom('cluster_hosts').where('name', '=', name).execute();
     this.#hosts.delete(name);
@@ -138,13 +151,22 @@ export class HostStates {
   }
 }
 
+/** Names of the hosts whose links the next home may expect. */
+export async function expectedHosts(db: Database): Promise<string[]> {
+  const rows = await db.selectFrom('cluster_hosts').selectAll().execute();
+  return rows
+    .map(knownOf)
+    .filter(({ isLost }) => !isLost)
+    .map(({ name }) => name);
+}
+
 async function findRow(db: Database | Transaction, name: string): Promise<ClusterHostsTable | undefined> {
   return db.selectFrom('cluster_hosts').selectAll().where('name', '=', name).executeTakeFirst();
 }
 
 function knownOf({ name, zone, state, since, joined_at: joinedAt, facts }: ClusterHostsTable): KnownHost {
-  const { cpuMilli, memoryMiB } = JSON.parse(facts) as Pick<KnownHost, 'cpuMilli' | 'memoryMiB'>;
+  const { cpuMilli, memoryMiB, isLost = false } = JSON.parse(facts) as Pick<KnownHost, 'cpuMilli' | 'memoryMiB'> & Partial<KnownHost>;
   // The states of a newer version mean at least that the host takes no workers.
   const wanted = Object.hasOwn(changes, state) ? (state as WantedHostState) : 'cordoned';
-  return { name, zone, wanted, sinceMs: Number(since), joinedAtMs: Number(joinedAt), cpuMilli, memoryMiB };
+  return { name, zone, wanted, sinceMs: Number(since), joinedAtMs: Number(joinedAt), cpuMilli, memoryMiB, isLost };
 }

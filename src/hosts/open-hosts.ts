@@ -8,6 +8,7 @@ import type { LinkPort } from '../links/index.ts';
 import { type Log, type LogGroups, logWorkerLine } from '../logs/index.ts';
 import type { LocalProvider } from '../providers/index.ts';
 import type { Database } from '../storage/index.ts';
+import { expectedHosts } from './host-states.ts';
 import { type HomeProvider, PlacedProvider } from './placed-provider.ts';
 
 export interface OpenHostsDeps {
@@ -37,7 +38,6 @@ const mebibyte = 1024 ** 2;
 export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Closers): Promise<OpenHosts> {
   const { clock, log, db, logGroups, objects, files, local, node } = deps;
   if (node === null) return { provider: local, placed: null };
-  const rows = await db.selectFrom('cluster_hosts').select('name').execute();
   const provider = new PlacedProvider({
     clock,
     log,
@@ -56,7 +56,7 @@ export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Cl
       return path;
     },
     onLine: (spec, line, requestIds) => logWorkerLine(logGroups, spec, line, requestIds),
-    expected: rows.map(({ name }) => name),
+    expected: await expectedHosts(db),
     expectedMs,
   });
   const { linked } = provider;

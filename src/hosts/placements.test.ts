@@ -7,7 +7,7 @@ import { PlatformError } from '../errors.ts';
 import { openLogs } from '../logs/index.ts';
 import { Audit, Decisions, Events } from '../records/index.ts';
 import type { OpenDatabase } from '../storage/index.ts';
-import { HostStates } from './host-states.ts';
+import { expectedHosts, HostStates } from './host-states.ts';
 import type { PlacedSpec } from './hosts-view.ts';
 import type { PlacementAlternative } from './placement-decisions.ts';
 import { Placements } from './placements.ts';
@@ -68,8 +68,10 @@ describe('placement by a home', () => {
     home.hosts.set('h1', { link: 'lost' });
     await home.placements.round();
     await home.placements.round();
+    assert.deepEqual(await expectedHosts(opened.db), [], 'the next home does not wait for it');
     home.hosts.set('h1', { link: 'linked' });
     await home.placements.round();
+    assert.deepEqual(await expectedHosts(opened.db), ['h1']);
     assert.deepEqual(await events(), ['host.joined h1', 'host.lost h1', 'host.joined h1']);
   });
 

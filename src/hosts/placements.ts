@@ -145,7 +145,10 @@ export class Placements {
     const before = this.#links.get(name);
     if (link === 'linked') await states.linked(host);
     if (before === link) return;
-    if (link === 'lost') await events.recordAndPublish({ kind: 'host.lost', subject: name, detail: { zone, workers: workers.length } });
+    if (link === 'lost') {
+      await states.lost(name);
+      await events.recordAndPublish({ kind: 'host.lost', subject: name, detail: { zone, workers: workers.length } });
+    }
     if (link === 'linked' && before === 'lost') {
       await events.recordAndPublish({ kind: 'host.joined', subject: name, detail: { zone, returned: true } });
     }
@@ -159,6 +162,7 @@ export class Placements {
     const names = new Set(observed.map(({ name }) => name));
     for (const { name, zone } of states.list()) {
       if (names.has(name) || this.#links.get(name) === 'lost') continue;
+      await states.lost(name);
       await events.recordAndPublish({ kind: 'host.lost', subject: name, detail: { zone, workers: 0 } });
       this.#links.set(name, 'lost');
     }

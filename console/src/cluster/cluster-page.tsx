@@ -21,6 +21,11 @@ import { PlacementCards } from './placement-cards.tsx';
 
 const refreshMs = 2000;
 
+/** Its process has ended, so it has no lease. */
+function isOver(state: ClusterBody['nodes'][number]['state']): boolean {
+  return state === 'ended' || state === 'dead';
+}
+
 export function ClusterPage(): ReactElement {
   const [{ host }, change] = useSearchValues();
   const query = useQuery({
@@ -108,13 +113,13 @@ function Nodes({ nodes }: { readonly nodes: readonly NodeRow[] }): ReactElement 
       title: 'Lease',
       isNumber: true,
       cell: ({ state, lease_ms: leaseMs }) =>
-        state === 'dead' ? <span className="dim">–</span> : leaseMs > 0 ? `${duration(leaseMs)} left` : `ran out ${duration(-leaseMs)} ago`,
+        isOver(state) ? <span className="dim">–</span> : leaseMs > 0 ? `${duration(leaseMs)} left` : `ran out ${duration(-leaseMs)} ago`,
     },
     {
       title: 'Clock',
       isNumber: true,
       isWide: true,
-      cell: ({ state, clock_offset_ms: offset }) => (state === 'dead' ? <span className="dim">–</span> : clockText(offset)),
+      cell: ({ state, clock_offset_ms: offset }) => (isOver(state) ? <span className="dim">–</span> : clockText(offset)),
     },
     { title: 'Version', isWide: true, cell: ({ version }) => version },
     { title: 'Joined', isWide: true, cell: ({ joined_at: at }) => <Ago at={at} /> },

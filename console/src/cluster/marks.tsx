@@ -7,6 +7,7 @@ const nodeKinds: Readonly<Record<ClusterBody['nodes'][number]['state'], readonly
   serves: ['ok', 'Serves'],
   'stands by': ['zero', 'Stands by'],
   'does not respond': ['warn', 'Does not respond'],
+  ended: ['zero', 'Ended'],
   dead: ['bad', 'Dead'],
 };
 

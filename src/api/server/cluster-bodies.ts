@@ -9,7 +9,7 @@ const time = z.iso.datetime();
 
 const nodeBody = z.strictObject({
   name: z.string(),
-  state: z.enum(['serves', 'stands by', 'does not respond', 'dead']),
+  state: z.enum(['serves', 'stands by', 'does not respond', 'ended', 'dead']),
   version: z.string(),
   joined_at: time,
   lease_ms: z.number().describe('What remains of its lease; negative if it ran out.'),

@@ -41,11 +41,16 @@ export function nodesText(nodes: readonly NodeBody[]): string {
   return table(nodes, [
     { title: 'NODE', cell: ({ name }) => name },
     { title: 'STATE', cell: ({ state }) => state },
-    { title: 'LEASE', cell: ({ state, lease_ms: leaseMs }) => (state === 'dead' ? '' : leaseText(leaseMs)) },
-    { title: 'CLOCK', cell: ({ state, clock_offset_ms: offsetMs }) => (state === 'dead' ? '' : clockText(offsetMs)) },
+    { title: 'LEASE', cell: ({ state, lease_ms: leaseMs }) => (isOver(state) ? '' : leaseText(leaseMs)) },
+    { title: 'CLOCK', cell: ({ state, clock_offset_ms: offsetMs }) => (isOver(state) ? '' : clockText(offsetMs)) },
     { title: 'VERSION', cell: ({ version }) => version },
     { title: 'JOINED (UTC)', cell: ({ joined_at: joinedAt }) => timeText(joinedAt) },
   ]);
+}
+
+/** Its process has ended, so it has no lease. */
+function isOver(state: NodeBody['state']): boolean {
+  return state === 'ended' || state === 'dead';
 }
 
 export function hostsText(hosts: readonly HostBody[]): string {

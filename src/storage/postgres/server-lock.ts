@@ -134,7 +134,10 @@ export class ServerLock {
     if (this.#holding !== null) return;
     if (this.#takenOver !== null) throw this.#refusal(this.#takenOver);
     if (this.#isClosed) throw new PlatformError('unavailable', 'the server is stopping');
-    if (this.#options.server.node?.mayServe() === false) throw this.#refusal('another node may have taken its place');
+    if (this.#options.server.node?.mayServe() === false) {
+      const message = 'the database is unavailable: this node cannot renew its lease there, and writes nothing until it has';
+      throw new PlatformError('unavailable', message, { retryAfterMs: 1000 });
+    }
     this.#taking ??= this.#retake().finally(() => {
       this.#taking = null;
     });
