@@ -14,7 +14,7 @@ const seed = 20_261_130;
 const scalingSleepMs = 10;
 const hostCounts = [1, 2, 4, 8] as const;
 const connectionsPerHost = 8;
-const warmUpMs = 2000;
+const [warmUpMs, slowWarmUpMs] = [2000, 6000];
 const latencySleepMs = 50;
 const latencyHosts = 4;
 const nodeCount = 3;
@@ -78,7 +78,7 @@ async function measureNodes({ rounds, seconds }: BenchOptions): Promise<NodesFig
     const figures: NodesFigures[] = [];
     for (const subject of [alone, cluster]) {
       await subject.deploy(latencyHosts);
-      await openLoop(subject, { share: 0.5, ms: warmUpMs, round: 0 });
+      await openLoop(subject, { share: 0.5, ms: slowWarmUpMs, round: 0 });
     }
     for (const share of loads) {
       const latencies: [alone: number[], cluster: number[]] = [[], []];

@@ -38,8 +38,8 @@ export class LocalCluster {
 
   /** `sleepMs`: for each run of a worker. */
   constructor(sleepMs: number) {
-    const preloaded = join(import.meta.dirname, 'sleeping.ts');
-    this.#env = { SLEEP_MS: String(sleepMs), NODE_OPTIONS: `--import ${preloaded}`, PENSTOCK_WARM_WORKERS: '0' };
+    const preloaded = new URL('./sleeping.ts', import.meta.url);
+    this.#env = { SLEEP_MS: String(sleepMs), NODE_OPTIONS: `--import ${preloaded.href}`, PENSTOCK_WARM_WORKERS: '0' };
   }
 
   get nodes(): readonly ServerProcess[] {
