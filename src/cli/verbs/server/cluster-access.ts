@@ -22,6 +22,9 @@ interface RotateOptions extends CommonOptions {
   readonly clusterKey?: boolean;
 }
 
+/** As the server has it. */
+const ttlMsMax = 7 * 86_400_000;
+
 export function addClusterAccess(cluster: Command, context: CliContext): void {
   const token = verbGroup(cluster, 'token', 'create, list and revoke the tokens with which hosts join');
   verb(token, context, 'create', 'create a token; it is shown only once')
@@ -89,9 +92,11 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
 
 /** In milliseconds. */
 function parsedTtl(text: string): number {
+  let ttlMs: number | null = null;
   try {
-    return parseDurationMs(text);
-  } catch {
-    throw new InvalidArgumentError(`expected a time such as 30m, 12h or 2d, got '${text.slice(0, 40)}'`);
-  }
+    ttlMs = parseDurationMs(text);
+  } catch {}
+  if (ttlMs === null || ttlMs > ttlMsMax)
+    throw new InvalidArgumentError(`expected a time such as 30m, 12h or 2d, at most 7d, got '${text.slice(0, 40)}'`);
+  return ttlMs;
 }

@@ -164,3 +164,13 @@ for (const verb of ['cordon', 'uncordon']) {
     assert.match(stdout, /^h1 is (?:ready|cordoned), with 1 worker\nWORKER +MODEL/);
   });
 }
+
+describe('a join token', () => {
+  for (const ttl of ['30d', 'soon']) {
+    test(`is not asked for with --ttl ${ttl}: the longest time is named`, async () => {
+      const { code, stderr } = await runAgainst(() => assert.fail('nothing is sent'), ['cluster', 'token', 'create', '--ttl', ttl]);
+      assert.equal(code, 2);
+      assert.match(stderr, new RegExp(`--ttl.*expected a time such as 30m, 12h or 2d, at most 7d, got '${ttl}'`));
+    });
+  }
+});
