@@ -87,12 +87,15 @@ export const billedAtLeastMs = 60_000;
 
 /** In memory only; `CostHistory` persists its increases. */
 export class Ledger {
+  /** Since when it counts, epoch milliseconds: later than the start of its process if that stood by before. */
+  readonly sinceMs: number;
   readonly #clock: Clock;
   readonly #accounts = new Map<string, VariantAccount>();
   readonly #running = new Map<string, RunningInstance>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.sinceMs = clock.wallMs();
   }
 
   /** Starts charging an instance, unless it is already being charged. */

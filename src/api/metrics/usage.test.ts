@@ -20,13 +20,15 @@ async function world(t: TestContext) {
   let createdAtMs = 0;
   const deployments = { get: () => ({ config: { name: 'digits' }, createdAtMs }) };
   return {
-    start: (startedAtMs: number) => {
-      const clock = new VirtualClock(startedAtMs);
+    /** `processAtMs`: when its process started, which may stand by before it serves. */
+    start: (servesAtMs: number, processAtMs = servesAtMs) => {
+      const clock = new VirtualClock(servesAtMs);
       const ledger = new Ledger(clock);
       const costs = new CostHistory({ db, clock, ledger, onFailure });
       const events = new Events(db, clock);
       costs.open();
-      const [usage] = usageRoutes({ deployments, ledger, costs, events, clock, server: { startedAtMs } } as unknown as ApiServices);
+      const server = { startedAtMs: processAtMs };
+      const [usage] = usageRoutes({ deployments, ledger, costs, events, clock, server } as unknown as ApiServices);
       return {
         clock,
         close: () => costs.close(),
@@ -74,6 +76,18 @@ test('spans restarts and includes usage that is not stored yet', async (t) => {
   const second = start(noonMs + 2 * hourMs);
   second.answer(2);
   assert.deepEqual(await second.used(), { since: '2026-11-27T12:30:00.000Z', used: ['AllTraffic 5 $2.5'] });
+});
+
+test('includes what an earlier home of the cluster served while this node stood by', async (t) => {
+  const { start } = await world(t);
+  const first = start(noonMs);
+  first.clock.advance(minuteMs);
+  first.create();
+  first.answer(3);
+  await first.close();
+  const second = start(noonMs + 2 * minuteMs, noonMs - minuteMs);
+  second.answer(2);
+  assert.deepEqual(await second.used(), { since: '2026-11-27T12:01:00.000Z', used: ['AllTraffic 5 $2.5'] });
 });
 
 test('starts after the hour in which an endpoint of the same name was deleted, once that covers more than the running server', async (t) => {

@@ -21,11 +21,9 @@ export type EndpointUsageBody = z.infer<typeof usageBody>;
 const hourMs = 3_600_000;
 const retainedMs = costRetentionDays * 24 * hourMs;
 
-type UsageDeps = Pick<ApiServices, 'deployments' | 'ledger' | 'costs' | 'events' | 'clock'> & {
-  readonly server: Pick<ApiServices['server'], 'startedAtMs'>;
-};
+type UsageDeps = Pick<ApiServices, 'deployments' | 'ledger' | 'costs' | 'events' | 'clock'>;
 
-export function usageRoutes({ deployments, ledger, costs, events, clock, server }: UsageDeps): ApiRoute[] {
+export function usageRoutes({ deployments, ledger, costs, events, clock }: UsageDeps): ApiRoute[] {
   const predecessors = new Predecessors(events);
   return [
     apiRoute('GET /endpoints/:endpoint/usage', {
@@ -37,7 +35,7 @@ export function usageRoutes({ deployments, ledger, costs, events, clock, server 
         const { config, createdAtMs } = deployments.get(params.endpoint);
         const storedSinceMs = ownSince(await predecessors.removedBefore(config.name, createdAtMs), createdAtMs, clock.wallMs());
         // The ledger in memory is exact; it is used if it covers at least as much time as the stored hours.
-        const countedSinceMs = Math.max(createdAtMs, server.startedAtMs);
+        const countedSinceMs = Math.max(createdAtMs, ledger.sinceMs);
         const isCounted = countedSinceMs <= storedSinceMs;
         const retained = () => costs.list({ endpoint: config.name, fromMs: storedSinceMs, toMs: clock.wallMs() + 1, by: 'total' });
         const used = isCounted

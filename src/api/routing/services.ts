@@ -99,7 +99,7 @@ export interface ApiServices {
   readonly scaling: Pick<ScalingController, 'requestDecision'>;
   readonly planner: Pick<Planner, 'plan'>;
   readonly deploymentPlanner: Pick<DeploymentPlanner, 'plan'>;
-  readonly ledger: Pick<Ledger, 'usage' | 'variantsOf'>;
+  readonly ledger: Pick<Ledger, 'sinceMs' | 'usage' | 'variantsOf'>;
   readonly costs: Pick<CostHistory, 'list'>;
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
   readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf' | 'columns' | 'namesOf'>;
