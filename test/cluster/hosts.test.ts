@@ -1,47 +1,16 @@
 /** Two nodes and two hosts as processes, under load: what happens to requests and workers when any of them dies. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { promisify } from 'node:util';
 import { until } from '../end-to-end/poll.ts';
-import { penstock, plainEnvironment } from '../end-to-end/server.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
+import { HostProcesses } from './host-processes.ts';
 import { Load, NodesFixture } from './nodes-fixture.ts';
 
 describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-hosts-'));
-  const hosts = new Map<string, ChildProcess>();
+  const hosts = new HostProcesses();
   let fixture: NodesFixture;
   let load: Load;
-
-  const startHost = async (name: string, joining: readonly string[]): Promise<void> => {
-    const flags = [
-      'host',
-      ...joining,
-      '--name',
-      name,
-      '--data-dir',
-      join(folder, name),
-      '--zone',
-      `zone-${name}`,
-      '--cpus',
-      '64',
-      '--memory',
-      '8GiB',
-    ];
-    const child = spawn(penstock, [...flags, '--warm-workers', '0'], { env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
-    hosts.set(name, child);
-    let log = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
-    await until(`${name} is linked`, () => {
-      assert.equal(child.exitCode, null, log);
-      return log.includes(`penstock host ${name} linked`);
-    });
-  };
 
   /** The worker of the endpoint, once it is ready, and where it runs. */
   const worker = async (node: string): Promise<{ readonly pid: number | null; readonly restarts: number; readonly host: string }> => {
@@ -60,9 +29,7 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     fixture = await NodesFixture.create();
     await fixture.start('a');
     await fixture.start('b');
-    const arguments_ = ['cluster', 'token', 'create', '--uses', '2', '--output', 'json', '--data-dir', fixture.dataDirectory('a')];
-    const { token } = JSON.parse((await promisify(execFile)(penstock, arguments_)).stdout) as { token: string };
-    for (const name of ['h1', 'h2']) await startHost(name, ['--join', token]);
+    await hosts.join(fixture, 'a', 'h1', 'h2');
     await fixture.deployDigits('a');
     load = new Load(fixture, { ...fixture.digits, perNode: 2 });
     await load.use('b');
@@ -70,9 +37,8 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
   });
   after(async () => {
     await load?.use();
-    for (const child of hosts.values()) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await fixture?.close();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    hosts.close();
   });
 
   test('the worker of an endpoint runs on a host, and the next home adopts it without a restart', async (t) => {
@@ -92,21 +58,21 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
   test('a killed host fails no request: its worker starts on the other one', async () => {
     const before = await worker('b');
     load.reset();
-    hosts.get(before.host)?.kill('SIGKILL');
+    hosts.child(before.host).kill('SIGKILL');
     await until('the worker has moved', async () => (await worker('b')).host !== before.host);
     const answered = load.report().answered;
     await until('requests are answered', () => load.report().answered > answered + 20);
     assert.deepEqual(load.report().failed, []);
-    await startHost(before.host, []); // its certificate is on its disk
+    await hosts.start(before.host); // its certificate is on its disk
   });
 
   test('a host that is interrupted ends once its worker runs elsewhere, and fails no request', async () => {
     const before = await worker('b');
     load.reset();
-    const child = hosts.get(before.host);
-    child?.kill('SIGTERM');
-    if (child !== undefined) await once(child, 'exit');
-    assert.equal(child?.exitCode, 0);
+    const child = hosts.child(before.host);
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    assert.equal(child.exitCode, 0);
     const after = await worker('b');
     assert.notEqual(after.host, before.host);
     assert.deepEqual(load.report().failed, []);

@@ -101,7 +101,7 @@ export class NodesFixture {
   }
 
   /** Deploys a model through this node, which must be the home, and waits until it is in service. */
-  async deployDigits(name: string): Promise<void> {
+  async deployDigits(name: string, instances = 1): Promise<void> {
     const { url } = this.node(name);
     const created = await fetch(`${url}/api/v1/keys`, {
       method: 'POST',
@@ -112,7 +112,7 @@ export class NodesFixture {
     this.key = `${id}:${secret}`;
     const version = await this.registerDigits(name, 'digits');
     await this.call(name, 'POST', `/groups/digits/versions/${version.version}/approval`, { approval: 'Approved' });
-    await this.call(name, 'POST', '/endpoints', { name: 'digits', variants: [{ model: version.name, instance_count: 1 }] });
+    await this.call(name, 'POST', '/endpoints', { name: 'digits', variants: [{ model: version.name, instance_count: instances }] });
     await until('digits is in service', async () => {
       const { status, reason } = await this.call<EndpointBody>(name, 'GET', '/endpoints/digits');
       assert.notEqual(status, 'Failed', reason ?? '');

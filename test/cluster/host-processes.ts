@@ -1,0 +1,58 @@
+/** Hosts of a cluster as processes: `penstock host`. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from '../end-to-end/poll.ts';
+import { isRunning, penstock, plainEnvironment } from '../end-to-end/server.ts';
+import type { NodesFixture } from './nodes-fixture.ts';
+
+export class HostProcesses {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'penstock-hosts-'));
+  readonly #children = new Map<string, ChildProcess>();
+
+  /** Starts hosts that join with one token of this node, which must be the home. */
+  async join(fixture: NodesFixture, node: string, ...names: readonly string[]): Promise<void> {
+    const uses = ['--uses', `${names.length}`, '--output', 'json', '--data-dir', fixture.dataDirectory(node)];
+    const { stdout } = await promisify(execFile)(penstock, ['cluster', 'token', 'create', ...uses]);
+    const { token } = JSON.parse(stdout) as { token: string };
+    for (const name of names) await this.start(name, ['--join', token]);
+  }
+
+  /** Resolves when the host is linked. Without a token it has the certificate of its data directory. */
+  async start(name: string, joining: readonly string[] = []): Promise<void> {
+    const size = ['--zone', `zone-${name}`, '--cpus', '64', '--memory', '8GiB', '--warm-workers', '0'];
+    const flags = ['host', ...joining, '--name', name, '--data-dir', join(this.#folder, name), ...size];
+    const child = spawn(penstock, flags, { env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#children.set(name, child);
+    let log = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
+    await until(`${name} is linked`, () => {
+      assert.equal(child.exitCode, null, log);
+      return log.includes(`penstock host ${name} linked`);
+    });
+  }
+
+  child(name: string): ChildProcess {
+    const child = this.#children.get(name);
+    assert(child !== undefined);
+    return child;
+  }
+
+  /** First process of each worker that runs on this host, also of those that an earlier agent of it started. */
+  workers(name: string): number[] {
+    const pids: number[] = [];
+    for (const note of readdirSync(join(this.#folder, name, 'workers'))) {
+      const [, pid, ticks] = /^(\d+)-(\d+)$/.exec(note) ?? [];
+      if (pid !== undefined && ticks !== undefined && isRunning({ pid: Number(pid), ticks })) pids.push(Number(pid));
+    }
+    return pids;
+  }
+
+  close(): void {
+    for (const child of this.#children.values()) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
