@@ -1,4 +1,4 @@
-/** What an agent tells of its workers. It runs on another machine, so all of it is checked like input from outside. Pure. */
+/** What an agent reports about its workers. The agent runs on another machine, so reports are checked like any input from outside. Pure. */
 
 import type { WorkerState } from '../../providers/index.ts';
 import type { WorkerExit } from '../../records/index.ts';
