@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs';
 import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
 import {
-  checkedTimings,
   errorOf,
   type Frame,
   type IndexedTensor,
@@ -17,7 +16,6 @@ import {
   type ResultReader,
   type RunResult,
   readFrameBody,
-  readReplyHead,
   Window,
   type WireFailure,
   WorkerLost,
@@ -89,20 +87,10 @@ export class HostCalls {
       this.#send(call, payloadFrame(call, hostKinds.invoke, message, body), {
         piece: (piece) => pieces.consume(fieldsOf(piece.message) as unknown as PieceMessage, readFrameBody(piece)),
         bodyTaken: (taken) => window.consumed({ bytes: Number(fieldsOf(taken)['bytes']) || 0 }),
-        answered: (answer) => {
-          if (answer.kind !== hostKinds.replied) throw malformedFrame('the answer to an invocation has another kind');
-          const timings = checkedTimings(fieldsOf(answer.message)['timings']);
-          const reply = { ...readReplyHead(answer.message), body: readFrameBody(answer) };
-          void pieces.end().then(
-            () => settle(() => resolve({ reply, timings })),
-            (error: Error) => settle(() => reject(error)),
-          );
-        },
-        failed: (error) => {
-          const fail = (): void => settle(() => reject(pieces.failure ?? error));
-          if (error instanceof WorkerLost) fail();
-          else void pieces.end().then(fail, fail);
-        },
+        ...pieces.settling(hostKinds.replied, {
+          resolve: (result) => settle(() => resolve(result)),
+          reject: (error) => settle(() => reject(error)),
+        }),
       });
       if (files === undefined) return;
       sendFiles(files.paths, window).catch((error: unknown) => {

@@ -16,11 +16,9 @@ export {
 } from './link/frames.ts';
 export { type Hello, isSameToken, receiveHello } from './link/hello.ts';
 export {
-  type InvokeResult,
   type LoadedModel,
   type LoadRequest,
   WorkerLink,
-  WorkerLost,
   type WorkerStatus,
 } from './link/link.ts';
 export {
@@ -32,14 +30,12 @@ export {
   type ReplyHead,
   type ReplySink,
   readFrameBody,
-  readReplyHead,
 } from './link/payload.ts';
-export { type PieceMessage, ReplyPieces } from './link/reply-pieces.ts';
+export { type InvokeResult, type PieceMessage, ReplyPieces } from './link/reply-pieces.ts';
 export { type ResultReader, type RunResult, resultReader } from './link/results.ts';
 export type { ServingLink } from './link/serving-link.ts';
 export { SharedMemory } from './link/shared-memory.ts';
 export {
-  checkedTimings,
   type IndexedTensor,
   type RunTimings,
   ranFrame,
@@ -49,6 +45,7 @@ export {
   tensorsAt,
 } from './link/tensor-frames.ts';
 export { Window } from './link/window.ts';
+export { WorkerLost } from './link/worker-lost.ts';
 export { dataFileName, modelFileName } from './onnx/data-file-name.ts';
 export { dataFileNames } from './onnx/data-file-names.ts';
 export { missingOnnxruntime, onnxruntimePath } from './onnx/onnxruntime-path.ts';

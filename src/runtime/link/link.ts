@@ -26,22 +26,12 @@ import {
   writeFrame,
 } from './frames.ts';
 import { type LoadMissingMessage, MissingModels, withReasons } from './missing-models.ts';
-import { type Payload, type ProcessReply, payloadFrame, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
-import { type PieceMessage, ReplyPieces } from './reply-pieces.ts';
+import { type Payload, payloadFrame, type ReplySink, readFrameBody } from './payload.ts';
+import { type InvokeResult, type PieceMessage, ReplyPieces } from './reply-pieces.ts';
 import { type ResultReader, type RunResult, readPlain, resultReader } from './results.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
-import { checkedTimings, type IndexedTensor, type RunTimings, runFrame, type TensorParts } from './tensor-frames.ts';
-
-/**
- * The process of the worker ended, or its socket broke, while this call was open. Inference has no side effects, so the call can be retried
- * elsewhere.
- */
-export class WorkerLost extends Error {
-  constructor(why: string) {
-    super(`the worker is gone: ${why}`);
-    this.name = 'WorkerGone';
-  }
-}
+import { type IndexedTensor, runFrame, type TensorParts } from './tensor-frames.ts';
+import { WorkerLost } from './worker-lost.ts';
 
 /** The first call on a link: which model to load, and how. */
 export interface LoadRequest extends ModelFiles {
@@ -97,12 +87,6 @@ interface OpenCall {
   readonly failed: (error: Error) => void;
   /** Called for each part of an answer except the last one. */
   readonly piece?: (frame: Frame) => void;
-}
-
-/** The reply of a process, with its time. */
-export interface InvokeResult {
-  readonly reply: ProcessReply;
-  readonly timings: RunTimings;
 }
 
 /** Every open call settles exactly once: with its answer, or with `unavailable` if the connection ends first. */
@@ -294,21 +278,10 @@ export class WorkerLink {
       this.#runsOpen++;
       this.#send(call, frame, {
         piece: (piece) => pieces.consume(piece.message as PieceMessage, readFrameBody(piece)),
-        answered: (answer) => {
-          if (answer.kind !== kinds.replied) throw malformedFrame('the answer to an invocation has another kind');
-          const timings = checkedTimings((answer.message as { readonly timings?: unknown } | undefined)?.timings);
-          const reply = { ...readReplyHead(answer.message), body: readFrameBody(answer) };
-          void pieces.end().then(
-            () => settle(() => resolve({ reply, timings })),
-            (error: Error) => settle(() => reject(error)),
-          );
-        },
-        failed: (error) => {
-          const fail = (): void => settle(() => reject(pieces.failure ?? error));
-          // What the model had sent before it failed still reaches the sink. A lost worker is reported at once.
-          if (error instanceof WorkerLost) fail();
-          else void pieces.end().then(fail, fail);
-        },
+        ...pieces.settling(kinds.replied, {
+          resolve: (result) => settle(() => resolve(result)),
+          reject: (error) => settle(() => reject(error)),
+        }),
       });
     });
   }

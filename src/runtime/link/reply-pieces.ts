@@ -1,11 +1,25 @@
 /** The pieces of a streamed reply, on their way to the client. */
-import { malformedFrame } from './frames.ts';
-import { type ReplyHead, type ReplySink, readReplyHead } from './payload.ts';
+import { type Frame, malformedFrame } from './frames.ts';
+import { type ProcessReply, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
+import { checkedTimings, type RunTimings } from './tensor-frames.ts';
+import { WorkerLost } from './worker-lost.ts';
 
 /** The head is only in the first piece; `bytes` is the length of the body of each piece. */
 export interface PieceMessage {
   readonly head?: ReplyHead;
   readonly bytes: number;
+}
+
+/** The reply of a process, with its time. */
+export interface InvokeResult {
+  readonly reply: ProcessReply;
+  readonly timings: RunTimings;
+}
+
+/** The promise of a call. */
+interface Settled {
+  readonly resolve: (result: InvokeResult) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** The pieces of a reply. Each is acknowledged once the sink has accepted it; after a failure none is acknowledged. */
@@ -38,6 +52,27 @@ export class ReplyPieces {
         this.#answer({ stop: true });
       }
     });
+  }
+
+  /** What a call does with its last frame, which must be of this kind, or with its failure. */
+  settling(
+    kind: number,
+    { resolve, reject }: Settled,
+  ): { readonly answered: (answer: Frame) => void; readonly failed: (error: Error) => void } {
+    return {
+      answered: (answer) => {
+        if (answer.kind !== kind) throw malformedFrame('the answer to an invocation has another kind');
+        const timings = checkedTimings((answer.message as { readonly timings?: unknown } | null | undefined)?.timings);
+        const reply = { ...readReplyHead(answer.message), body: readFrameBody(answer) };
+        void this.end().then(() => resolve({ reply, timings }), reject);
+      },
+      failed: (error) => {
+        const fail = (): void => reject(this.failure ?? error);
+        // What the model had sent before it failed still reaches the sink. A lost worker is reported at once.
+        if (error instanceof WorkerLost) fail();
+        else void this.end().then(fail, fail);
+      },
+    };
   }
 
   /** Resolves when everything was accepted. Rejects with the error of the sink. */
