@@ -35,6 +35,8 @@ const oneByOne = '--test-concurrency=1';
 const inOneProcess = '--test-isolation=none';
 /** With more, a change is broken. */
 const failedFilesMax = 5;
+/** The longest takes about 5 minutes on two processors. */
+const laneMsMax = (process.argv.includes('long') ? 120 : 25) * 60_000;
 
 /** What a file measures of its process, changes in it, or waits for while it is read, as one does that is its own server. onnxruntime hides `Float16Array` from its process. */
 const ownProcess =
@@ -134,8 +136,9 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
     option,
     `--test-timeout=${isLong ? 900_000 : 600_000}`,
     ...reporter,
-    // What one file leaves open must not hold the others.
-    ...(isShared ? ['--test-force-exit', 'test/shared-process.ts'] : paths),
+    // What a failed test leaves open must hold neither the others nor the run.
+    '--test-force-exit',
+    ...(isShared ? ['test/shared-process.ts'] : paths),
   ];
   const env = {
     ...process.env,
@@ -149,7 +152,8 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
     ...browser?.env,
   };
   const startMs = performance.now();
-  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  // It names the files that it was running when it ends at SIGTERM. A process that outlives its file holds it without any test that times out.
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'], timeout: laneMsMax });
   const output: Buffer[] = [];
   child.stdout.on('data', (piece: Buffer) => {
     output.push(piece);

@@ -19,15 +19,16 @@ const asServer = process.env['PENSTOCK_TEST_DIRECTORY'];
 if (asServer !== undefined) {
   const fixture = new TaskFixture('auto', asServer);
   await fixture.open();
+  process.execPath = process.env['PENSTOCK_TEST_SUPERVISOR'] ?? process.execPath;
   if (fixture.tasks.list().length === 0) await fixture.start(script, { id });
   process.stdout.write('open\n');
 } else {
   for (const [name, run] of Object.entries(allTests())) test(name, run);
 }
 
-/** A server in a process of its own that runs the script; resolves when it has started the task. */
-async function startServer(directory: string): Promise<ChildProcess> {
-  const env = { ...process.env, PENSTOCK_TEST_DIRECTORY: directory };
+/** A server in a process of its own that runs the script; resolves when it has started the task. `supervisor`: a program instead of it. */
+async function startServer(directory: string, supervisor?: string): Promise<ChildProcess> {
+  const env = { ...process.env, PENSTOCK_TEST_DIRECTORY: directory, ...(supervisor !== undefined && { PENSTOCK_TEST_SUPERVISOR: supervisor }) };
   const child = spawn(process.execPath, [import.meta.filename], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   assert(child.stdout !== null);
   await once(child.stdout, 'data');
@@ -58,21 +59,13 @@ function allTests(): Record<string, () => Promise<void>> {
   return {
     'a task whose server was killed before its supervisor began is begun by the next one, once': async () => {
       const directory = newDirectory();
-      const first = new TaskFixture('auto', directory);
-      await first.open();
       const sleeper = join(directory, 'sleeper');
-      writeFileSync(sleeper, '#!/bin/sh\nexec sleep 2\n', { mode: 0o755 });
-      const { execPath } = process;
-      process.execPath = sleeper; // instead of the supervisor
-      try {
-        await first.start('echo began', { id });
-      } finally {
-        process.execPath = execPath;
-      }
+      writeFileSync(sleeper, '#!/bin/sh\nexec sleep 30\n', { mode: 0o755 });
+      await kill(await startServer(directory, sleeper));
+      writeFileSync(join(directory, 'training', id, 'ml/go'), '');
       const next = await nextServer(directory);
       const { end } = await next.until(id, 'ended', 'lost');
-      assert.deepEqual([end?.code, (await next.lines(id)).map(({ line }) => line)], [0, ['began']]);
-      await first.provider.close();
+      assert.deepEqual([end?.code, (await next.lines(id)).map(({ line }) => line)], [0, ['last 0']]);
       await next.close();
     },
     'a task outlives killed servers: the same process, and no line lost or twice': async () => {
