@@ -57,6 +57,7 @@ test('uses defaults if nothing is set', () => {
     warmWorkers: 2,
     profileBudgetMs: 3000,
     cores: null,
+    localWorkers: 'always',
     awsAccount: '000000000000',
     awsRegion: 'us-east-1',
     otlpEndpoint: null,
@@ -210,6 +211,11 @@ test('a cluster key needs PostgreSQL, and a node needs all that another one must
   for (const missing of ['databaseUrl', 'objects', 'clusterKeyFile']) {
     assert.throws(() => load({ ...all, [missing]: undefined }), { code: 'invalid_request', message: /add --database-url|--node needs/ });
   }
+  assert.equal(load({ ...all, localWorkers: 'never' }).localWorkers, 'never');
+  assert.throws(() => load({ localWorkers: 'never' }), {
+    code: 'invalid_request',
+    message: /--local-workers is for the nodes of a cluster/,
+  });
   for (const node of ['', '-a', 'a b', "a'b", 'a'.repeat(64)]) assert.throws(() => load({ ...all, node }), { code: 'invalid_request' });
 });
 

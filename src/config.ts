@@ -34,6 +34,9 @@ export function loadConfig(deps: ConfigSources): Config {
   if (config.link !== null && config.node === null) {
     throw new PlatformError('invalid_request', '--link is for the nodes of a cluster: add --node NAME, or leave it out');
   }
+  if (config.localWorkers !== 'always' && config.node === null) {
+    throw new PlatformError('invalid_request', '--local-workers is for the nodes of a cluster: add --node NAME, or leave it out');
+  }
   return checkTls(
     config,
     provided.some(({ name }) => name === 'tls'),

@@ -12,6 +12,7 @@ export function hostFixture(name: string, changes: Partial<HostFacts> = {}): Hos
     artifacts: new Set(),
     warmWorkers: 0,
     isOnNotice: false,
+    isLastResort: false,
     ...changes,
   };
 }
@@ -62,6 +63,7 @@ export class MemoryHosts implements HostsView {
     const before = this.#hosts.get(name) ?? {
       ...facts,
       isHome: false,
+      takesWorkers: true,
       isLeaving: false,
       link: 'linked',
       silentMs: 20,
@@ -79,7 +81,15 @@ export class MemoryHosts implements HostsView {
   /** Puts a worker on a host, beside the others. */
   start(id: string, name: string, changes: Partial<HostWorker> = {}): void {
     const [endpoint, variantName] = ['digits', 'blue'];
-    const shown = { endpoint, variantName, model: 'digits/1', instanceType: 'local.1', state: 'ready', startedAtMs: 0 } as const;
+    const shown = {
+      endpoint,
+      variantName,
+      model: 'digits/1',
+      instanceType: 'local.1',
+      state: 'ready',
+      startedAtMs: 0,
+      isStopgap: false,
+    } as const;
     const worker: HostWorker = { ...placedWorker(id, name, { instances: null }), ...shown, ...changes };
     this.set(name, { workers: [...(this.#hosts.get(name)?.workers ?? []).filter((each) => each.id !== id), worker] });
   }

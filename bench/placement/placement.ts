@@ -4,6 +4,7 @@ import {
   type HostFacts,
   HostPool,
   hostsWanted,
+  type MoveLimits,
   type PlacedWorker,
   type PlacementRequest,
   planMoves,
@@ -55,6 +56,7 @@ function hosts(lost = 0): HostFacts[] {
     artifacts: new Set(),
     warmWorkers: i % 2,
     isOnNotice: false,
+    isLastResort: false,
   }));
 }
 
@@ -105,7 +107,7 @@ function loseHosts(): Row {
   const workers = filled();
   let note = '';
   const ms = medianMs(() => {
-    const { moves, pending } = planMoves(new HostPool(hosts(100), workers), { busyVariants: new Set(), idleWorkers: new Set() });
+    const { moves, pending } = planMoves(new HostPool(hosts(100), workers), limits(new Set()));
     note = `${moves.length} instances move, ${pending.length} find no host`;
   });
   return { what: 'plan after 100 hosts are lost', ms, note };
@@ -116,10 +118,15 @@ function restAtPeace(): Row {
   const idleWorkers = new Set(workers.map(({ id }) => id));
   let note = '';
   const ms = medianMs(() => {
-    const { moves } = planMoves(new HostPool(hosts(), workers), { busyVariants: new Set(), idleWorkers });
+    const { moves } = planMoves(new HostPool(hosts(), workers), limits(idleWorkers));
     note = `${moves.length} instances move`;
   });
   return { what: 'plan while nothing changed, all instances idle', ms, note };
+}
+
+function limits(idleWorkers: ReadonlySet<string>): MoveLimits {
+  const none: ReadonlySet<string> = new Set();
+  return { busyVariants: none, movingVariants: none, stopgaps: none, idleWorkers, stopgapMovesMax: 4, spreadMovesMax: 2 };
 }
 
 function countHosts(): Row {

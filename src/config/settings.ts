@@ -63,6 +63,8 @@ export interface Config {
   /** Processor time for measuring one profile. */
   readonly profileBudgetMs: number;
   readonly cores: number | null;
+  /** Whether the home of a cluster runs workers that hosts could run. */
+  readonly localWorkers: 'always' | 'when-needed' | 'never';
   /** The account ID in ARNs: 12 digits. */
   readonly awsAccount: string;
   readonly awsRegion: string;
@@ -251,6 +253,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     ...durationKind(100, 10_000),
   },
   cores: { name: 'cores', default: null, help: 'cores that workers may use (default: all)', ...integerKind(1, 4096) },
+  localWorkers: {
+    name: 'localWorkers',
+    default: 'always',
+    help: 'whether a node runs workers itself that hosts could run: as any host does, only if no host has room, or never',
+    ...choiceKind(['always', 'when-needed', 'never']),
+  },
   awsAccount: {
     name: 'awsAccount',
     default: '000000000000',

@@ -24,9 +24,10 @@ export function chooseHost(hosts: readonly HostFacts[], request: PlacementReques
  * Among ready hosts with room. An instance is spread: a zone has at most ceil(n / zones) of the variant's n instances, and a host at most
  * ceil(n / 2), unless only hosts beyond these limits have room. Then come the zone and the host with the fewest of them, and the emptiest
  * host. A function is packed: a host with its artifact, then one with a warm worker, then the fullest one (best fit), so that other hosts
- * stay empty. A host on notice is chosen if no other is as good by the limits. Equal hosts: the first by name.
+ * stay empty. A host on notice is chosen if no other is as good by the limits, and one of last resort if no other has room. Equal hosts:
+ * the first by name.
  *
- * Does not place the worker: call `place` of the pool. `isStable`: excludes hosts on notice.
+ * Does not place the worker: call `place` of the pool. `isStable`: excludes hosts on notice and those of last resort.
  */
 export function chooseFrom(pool: HostPool, request: PlacementRequest, isStable = false): HostChoice {
   const { hosts, zones } = candidatesOf(pool, request, isStable);
@@ -43,7 +44,7 @@ export function chooseFrom(pool: HostPool, request: PlacementRequest, isStable =
  */
 export function chooseForSpread(pool: HostPool, worker: PlacedWorker): Extract<HostChoice, { readonly fits: true }> | null {
   const host = pool.host(worker.host);
-  if (host === undefined || worker.kind !== 'instance') return null;
+  if (host === undefined || worker.kind !== 'instance' || !mayExceed(pool, host, worker)) return null;
   pool.remove(worker.id);
   try {
     const limits = spreadLimits(pool, worker, candidatesOf(pool, worker).zones);
@@ -54,6 +55,14 @@ export function chooseForSpread(pool: HostPool, worker: PlacedWorker): Extract<H
   } finally {
     pool.place(worker);
   }
+}
+
+/** Whether it may be beyond the limits of its spread, seen without a look at other hosts: almost no instance is. */
+function mayExceed(pool: HostPool, host: PooledHost, { variant, instances }: PlacedWorker): boolean {
+  const wanted = instances ?? pool.instancesOf(variant);
+  const inZone = pool.instancesByZone(variant)?.[host.zone] ?? 0;
+  const onHost = host.instances.get(variant) ?? 0;
+  return inZone > Math.ceil(wanted / pool.zones.length) || onHost > Math.ceil(wanted / 2);
 }
 
 interface Candidates {
@@ -68,9 +77,11 @@ function candidatesOf(pool: HostPool, request: PlacementRequest, isStable = fals
   const isZoneUsable = new Uint8Array(pool.zones.length);
   for (const host of pool.hosts) {
     if (host.facts.state !== 'ready') continue;
-    if (hasRoom(host, request) && !(isStable && host.facts.isOnNotice)) hosts.push(host);
-    else if (isZoneUsable[host.zone] === 1 || !isLargeEnough(host.facts, request)) continue;
-    isZoneUsable[host.zone] = 1;
+    const { isOnNotice, isLastResort } = host.facts;
+    const isCandidate = hasRoom(host, request) && !(isStable && (isOnNotice || isLastResort));
+    if (isCandidate) hosts.push(host);
+    if (isLastResort || isZoneUsable[host.zone] === 1) continue;
+    if (isCandidate || isLargeEnough(host.facts, request)) isZoneUsable[host.zone] = 1;
   }
   return { hosts, zones: isZoneUsable.reduce((sum, usable) => sum + usable, 0) };
 }
@@ -91,7 +102,10 @@ function spreading(pool: HostPool, request: PlacementRequest, limits: SpreadLimi
     const onHost = inZone === 0 ? 0 : (host.instances.get(request.variant) ?? 0);
     const excess = Number(inZone >= limits.zone) + Number(onHost >= limits.host);
     const counts = Math.min(inZone, countsMax - 1) * countsMax + Math.min(onHost, countsMax - 1);
-    return ((excess * 2 + Number(host.facts.isOnNotice)) * countsMax * countsMax + counts) * 4 + coldness(host, request);
+    return (
+      ((Number(host.facts.isLastResort) * 8 + excess * 2 + Number(host.facts.isOnNotice)) * countsMax * countsMax + counts) * 4 +
+      coldness(host, request)
+    );
   };
   return { rank, fill: (host) => fillWith(host, request) };
 }
@@ -118,7 +132,9 @@ function instancesInZone(pool: HostPool, { zone }: PooledHost, { variant }: Plac
 }
 
 function packing(request: PlacementRequest): Ranking {
-  return { rank: (host) => Number(host.facts.isOnNotice) * 4 + coldness(host, request), fill: (host) => -fillWith(host, request) };
+  const rank = (host: PooledHost): number =>
+    Number(host.facts.isLastResort) * 8 + Number(host.facts.isOnNotice) * 4 + coldness(host, request);
+  return { rank, fill: (host) => -fillWith(host, request) };
 }
 
 /** From 0 to 3, by what a start takes longest: fetching the artifact, then starting a process. */
@@ -151,6 +167,7 @@ function merits(pool: HostPool, host: PooledHost, request: PlacementRequest): st
   const words = [facts.artifacts.has(request.artifact) ? 'it has the artifact' : 'it fetches the artifact'];
   if (facts.warmWorkers > 0) words.push('it has a warm worker');
   if (facts.isOnNotice) words.push('it is on notice, as is every other host that was as good');
+  if (facts.isLastResort) words.push('no other host has room');
   const fill = `${Math.round(100 * fillWith(host, request))} % of it is in use with this worker`;
   if (request.kind === 'function') return `functions are packed: ${fill}, ${words.join(', ')}`;
   const inZone = instancesInZone(pool, host, request);

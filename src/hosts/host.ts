@@ -26,6 +26,8 @@ export interface HostFacts {
   readonly warmWorkers: number;
   /** Whether it will be taken away soon, such as a spot machine. */
   readonly isOnNotice: boolean;
+  /** Takes a worker only if no other host has room for it: the machine of a home with `--local-workers when-needed`. */
+  readonly isLastResort: boolean;
 }
 
 /** What a worker occupies. */

@@ -33,6 +33,7 @@ describe('what a worker occupies', () => {
       artifacts,
       warmWorkers: 0,
       isOnNotice: false,
+      isLastResort: false,
     };
   });
   const hostOf = (next: WorkerSpec, first: WorkerSpec): string => {

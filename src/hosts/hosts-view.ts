@@ -13,6 +13,8 @@ export type HostLinkState = 'linked' | 'away' | 'lost';
 export interface ObservedHost extends Omit<HostFacts, 'state'> {
   /** Whether it is the machine of the node that serves. */
   readonly isHome: boolean;
+  /** False for a home that keeps workers of hosts off its machine. */
+  readonly takesWorkers: boolean;
   /** Its agent stops, and asked for its workers to move. */
   readonly isLeaving: boolean;
   readonly link: HostLinkState;
@@ -41,6 +43,8 @@ export interface HostWorker extends PlacedSpec {
   readonly state: WorkerState;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
+  /** The home runs it for lack of hosts. */
+  readonly isStopgap: boolean;
 }
 
 /** A worker that no host has room for. */
@@ -80,9 +84,9 @@ export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>)
   };
 }
 
-/** What placement goes by: the state of the link, and an agent that stops, decide over what the operator wants. */
-export function hostFactsOf({ link, isLeaving, ...host }: ObservedHost, operatorWants: WantedHostState): HostFacts {
-  const wanted = isLeaving ? 'draining' : operatorWants;
+/** What placement goes by: the state of the link, and an agent that stops and a home without workers decide over what the operator wants. */
+export function hostFactsOf({ link, isLeaving, takesWorkers, ...host }: ObservedHost, operatorWants: WantedHostState): HostFacts {
+  const wanted = isLeaving ? 'draining' : takesWorkers ? operatorWants : 'cordoned';
   const state = link === 'lost' ? 'lost' : link === 'away' && wanted !== 'draining' ? 'away' : wanted;
   return { ...host, state };
 }

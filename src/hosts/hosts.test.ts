@@ -154,6 +154,63 @@ test('a worker that no host has room for is not started, with the reason', async
   );
 });
 
+test('what the home started while no host was linked moves to one: one by one, and no run fails', async () => {
+  const placements: NewPlacement[] = [];
+  const home = await fixture.openHome(); // it has no room, as one with more workers than cores
+  follow(home, placements);
+  await Promise.all(['w1', 'w2'].map((id) => ready(home, id)));
+  const before = home.list().map(({ pid }) => pid);
+  let isOver = false;
+  const calling = ['w1', 'w2'].map(async (id) => {
+    while (!isOver) {
+      assert(await runs(home, id));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  });
+  let movingMax = 0;
+  const off = home.onChange(() => (movingMax = Math.max(movingMax, home.list().length)));
+  await fixture.openHost('h1');
+  await until(() => home.list().every(({ host, state }) => host?.name === 'h1' && state === 'ready'), 'both run on the host');
+  await until(() => home.view.list().every(({ isHome, workers }) => !isHome || workers.length === 0), 'the old ones have ended');
+  off();
+  isOver = true;
+  await Promise.all(calling);
+  assert.equal(movingMax, 2, 'each worker is listed once');
+  assert(!home.list().some(({ pid }) => before.includes(pid)));
+  assert.deepEqual(
+    placements.map(({ worker, host, cause, from }) => [worker.id, host, cause, from]),
+    [
+      ['w1', 'h1', 'stopgap', 'home'],
+      ['w2', 'h1', 'stopgap', 'home'],
+    ],
+  );
+});
+
+test('a home of last resort runs what no host has room for, until one has', async () => {
+  const home = await fixture.openHome({ localWorkers: 'when-needed', home: { name: 'home', zone: 'z0', cpuMilli: 8000, memoryMiB: 8192 } });
+  await fixture.openHost('h1', { memoryMiB: 600 });
+  assert.equal((await ready(home, 'w1')).host?.name, 'h1');
+  assert.equal((await ready(home, 'w2')).host, undefined);
+  await fixture.openHost('h2');
+  await viewWhere(home, (view) => isReady('w2')(view) && view.host?.name === 'h2');
+  assert(await runs(home, 'w2'));
+});
+
+test('a home that runs no workers waits for hosts, with the reason', async () => {
+  const home = await fixture.openHome({ localWorkers: 'never', home: { name: 'home', zone: 'z0', cpuMilli: 8000, memoryMiB: 8192 } });
+  await assert.rejects(home.start(workerSpec('test_affine', { id: 'w' })), {
+    code: 'unavailable',
+    message: /no host has room: none is linked, .*--local-workers never/,
+  });
+  await fixture.openHost('h1', { memoryMiB: 100 });
+  await assert.rejects(home.start(workerSpec('test_affine', { id: 'w' })), {
+    code: 'unavailable',
+    message: /no ready host has .*; 2 hosts known, 1 cordoned/,
+  });
+  await fixture.openHost('h2');
+  assert.equal((await ready(home, 'w')).host?.name, 'h2');
+});
+
 test('a second machine of the same name is refused', async () => {
   await fixture.openHome();
   await fixture.openHost('h1');

@@ -18,4 +18,4 @@ export { openHosts } from './open-hosts.ts';
 export type { HomeProvider, PlacedProvider } from './placed-provider.ts';
 export type { ChosenHost, NewPlacement, PlacementAlternative, PlacementInputs } from './placement-decisions.ts';
 export { type MoveUnderWay, Placements } from './placements.ts';
-export { type MoveCause, planMoves } from './plan-moves.ts';
+export { type MoveCause, type MoveLimits, planMoves } from './plan-moves.ts';

@@ -11,30 +11,51 @@ export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolea
     name: host.name,
     ...host.capacity,
     isHome: false,
+    takesWorkers: true,
     isLeaving,
     link: host.isLost ? 'lost' : host.isLinked ? 'linked' : 'away',
     silentMs: host.silentMs,
     lagMs: null,
     address: host.address,
     ...factsOf(host.workers),
-    workers: host.workers.map((view) => workerOn(host.name, view, specOf)),
+    workers: host.workers.map((view) => ({ ...workerOn(host.name, view, specOf), isStopgap: false })),
   };
+}
+
+/** How the home is used for workers. */
+interface HomeUse {
+  readonly specOf: SpecOf;
+  readonly localWorkers: 'always' | 'when-needed' | 'never';
+  readonly isStopgap: (spec: WorkerSpec) => boolean;
 }
 
 export function observedHome(
   home: Pick<HostFacts, 'name' | 'zone' | 'cpuMilli' | 'memoryMiB'>,
   views: readonly WorkerView[],
-  specOf: SpecOf,
+  { specOf, localWorkers, isStopgap }: HomeUse,
 ): ObservedHost {
-  const workers = views.map((view) => workerOn(home.name, view, specOf));
-  return { ...home, isHome: true, isLeaving: false, link: 'linked', silentMs: 0, lagMs: null, address: null, ...factsOf(views), workers };
+  return {
+    ...home,
+    isHome: true,
+    takesWorkers: localWorkers !== 'never',
+    isLeaving: false,
+    link: 'linked',
+    silentMs: 0,
+    lagMs: null,
+    address: null,
+    ...factsOf(views),
+    isLastResort: localWorkers !== 'always',
+    workers: views.map((view) => ({ ...workerOn(home.name, view, specOf), isStopgap: isStopgap(view.spec) })),
+  };
 }
 
-function factsOf(views: readonly WorkerView[]): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isOnNotice'> {
+function factsOf(
+  views: readonly WorkerView[],
+): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isOnNotice' | 'isLastResort'> {
   const artifacts = new Set(views.map(({ spec }) => spec.artifact.sha256));
-  return { accelerators: {}, artifacts, warmWorkers: 0, isOnNotice: false };
+  return { accelerators: {}, artifacts, warmWorkers: 0, isOnNotice: false, isLastResort: false };
 }
 
-function workerOn(host: string, { spec, state, startedAtMs }: WorkerView, specOf: SpecOf): HostWorker {
+function workerOn(host: string, { spec, state, startedAtMs }: WorkerView, specOf: SpecOf): Omit<HostWorker, 'isStopgap'> {
   return { ...specOf(spec), host, state, startedAtMs };
 }

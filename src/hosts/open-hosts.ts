@@ -49,6 +49,7 @@ export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Cl
       cpuMilli: 1000 * (config.cores ?? availableParallelism()),
       memoryMiB: Math.floor(totalmem() / mebibyte),
     },
+    localWorkers: config.localWorkers,
     accelerated: new Set(Object.keys(acceleratorTable(config.accelerators))),
     fetch: async (sha256) => {
       const path = await objects.fetch(sha256);

@@ -13,12 +13,14 @@ import { HomeParts } from './home-parts.ts';
 import type { PlacedWorker, WantedHostState } from './host.ts';
 import { HostPool } from './host-pool.ts';
 import { type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, placedSpecOf, type UnplacedWorker } from './hosts-view.ts';
+import { IdleWorkers } from './idle-workers.ts';
 import { localReason } from './link/worker-spec.ts';
 import { LinkedHosts, type LinkedHostsDeps } from './linked-hosts.ts';
 import { observedHome, observedHost } from './observed-hosts.ts';
 import type { NewPlacement } from './placement-decisions.ts';
-import { type MoveCause, planMoves } from './plan-moves.ts';
+import { type MoveCause, type MoveLimits, planMoves } from './plan-moves.ts';
 import { specDigest } from './remote-worker.ts';
+import { WorkerMoves } from './worker-moves.ts';
 
 /** What is placed besides: the machine of the home. */
 export interface HomeMachine {
@@ -44,23 +46,23 @@ export interface PlacedProviderOptions
   readonly home: HomeMachine;
   /** Instance types with devices: their workers stay on the home. */
   readonly accelerated?: ReadonlySet<string>;
+  /** Default: always. */
+  readonly localWorkers?: LocalWorkers;
 }
 
-/** A worker whose replacement is started on another host. */
-interface Move {
-  readonly from: string;
-  readonly to: string;
-  readonly cause: MoveCause;
-  /** Given up at this time, by the monotonic clock. */
-  readonly untilMs: number;
-}
+/** Whether the home runs workers that hosts could run: as any host does, only if no host has room, or never. */
+export type LocalWorkers = 'always' | 'when-needed' | 'never';
 
 const roundEveryMs = 500;
-/** A move is given up if the replacement is not ready within this time. */
-const moveMsMax = 600_000;
-/** Open runs on a replaced worker may take as long as the timeout of an endpoint. */
-const drainMsMax = 60_000;
-const drainCheckMs = 50;
+/** How often stopgaps are looked at, and idle workers. */
+const optionalEveryMs = { stopgaps: 2000, idle: 10_000 };
+/** Stopgaps that are on the move at the same time. */
+const stopgapMovesMax = 4;
+/** Idle instances that move for the spread in a minute. */
+const spreadMovesMax = 2;
+const spreadWindowMs = 60_000;
+/** Without a run for so long, a worker is idle. */
+const idleMs = 30_000;
 
 export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #options: PlacedProviderOptions;
@@ -73,7 +75,13 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #unplaced = new Map<string, { readonly spec: WorkerSpec; reason: string; readonly sinceMs: number }>();
   /** Workers of draining hosts that no other host has room for. */
   #blocked: readonly UnplacedWorker[] = [];
-  readonly #moves = new Map<string, Move>();
+  readonly #moves: WorkerMoves;
+  /** Instances that the home started while no host was linked. */
+  readonly #stopgaps = new Set<string>();
+  readonly #idle = new IdleWorkers(idleMs);
+  #optionalAtMs = 0;
+  /** When instances began to move for the spread. */
+  #spreadAtMs: number[] = [];
   readonly #leaving = new Set<string>();
   readonly #starting = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(view: WorkerView) => void>();
@@ -104,8 +112,18 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
         this.#round();
       },
     });
+    this.#moves = new WorkerMoves({
+      clock,
+      log,
+      local,
+      home: options.home.name,
+      host: (name) => this.#linked.host(name),
+      onMoved: (id, to) => this.#isNowOn(id, to),
+    });
     local.onChange((view) => this.#changed(view));
-    local.onEnded((id, exit) => this.#ended(id, exit));
+    local.onEnded((id, exit) => {
+      if (!this.#hostOf.has(id)) this.#ended(id, exit); // else another process serves as this worker
+    });
     this.#stopRounds = every(clock, roundEveryMs, () => this.#round());
   }
 
@@ -145,7 +163,8 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 
   async stop(id: string): Promise<void> {
     const move = this.#moves.get(id);
-    this.#moves.delete(id);
+    this.#moves.forget(id);
+    this.#stopgaps.delete(id);
     this.#unplaced.delete(id);
     const name = this.#hostOf.get(id);
     this.#hostOf.delete(id);
@@ -216,9 +235,13 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 
   async #startNew(spec: WorkerSpec, digest: string): Promise<void> {
     const { local } = this.#options;
-    if (this.#linked.hosts.length === 0) return local.start(spec);
     const placed = this.#placedSpec(spec);
-    const choice = chooseFrom(this.#pool(), placed);
+    const hasHosts = this.#linked.hosts.length > 0;
+    if (!hasHosts && this.#localWorkers !== 'never') {
+      if (spec.kind === 'instance') this.#stopgaps.add(spec.id);
+      return local.start(spec);
+    }
+    const choice = hasHosts ? chooseFrom(this.#pool(), placed) : noHost;
     if (!choice.fits) {
       this.#listener.rejected(placed, choice.reason);
       throw new PlatformError('unavailable', choice.reason);
@@ -239,6 +262,10 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     }
   }
 
+  get #localWorkers(): LocalWorkers {
+    return this.#options.localWorkers ?? 'always';
+  }
+
   #wanted(name: string): WantedHostState {
     return this.#leaving.has(name) ? 'draining' : this.#wantedOf(name);
   }
@@ -248,7 +275,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     const { home, local } = this.#options;
     const specOf = (spec: WorkerSpec): PlacedSpec => this.#placedSpec(spec);
     return [
-      observedHome(home, local.list(), specOf),
+      observedHome(home, local.list(), { specOf, localWorkers: this.#localWorkers, isStopgap: (spec) => this.#isStopgap(spec) }),
       ...this.linked.hosts.map((host) => observedHost(host, specOf, this.#leaving.has(host.name))),
     ];
   }
@@ -271,6 +298,16 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     return localReason(spec) !== null || this.#options.accelerated?.has(spec.instanceType) === true;
   }
 
+  /** An instance of the home for lack of hosts: it moves as soon as there is a better place. */
+  #isStopgap(spec: WorkerSpec): boolean {
+    if (spec.kind !== 'instance' || this.#hostOf.has(spec.id) || this.#isLocal(spec)) return false;
+    return this.#localWorkers !== 'always' || this.#stopgaps.has(spec.id);
+  }
+
+  get #hasStopgaps(): boolean {
+    return this.#options.local.list().some(({ spec }) => this.#isStopgap(spec));
+  }
+
   #placedSpec(spec: WorkerSpec): PlacedSpec {
     return placedSpecOf(spec, this.#options.accelerated ?? noTypes);
   }
@@ -279,19 +316,18 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   #round(): void {
     if (this.#isClosed) return;
     this.#placeUnplaced();
-    this.#giveUpMoves();
-    const mustMove = this.#linked.hosts.some((host) => host.isLost || this.#wanted(host.name) === 'draining');
-    if (!mustMove && this.#wanted(this.#options.home.name) !== 'draining') {
-      this.#blocked = [];
-      return;
-    }
+    this.#moves.giveUp();
+    const { hosts } = this.#linked;
+    const mustMove =
+      [this.#options.home, ...hosts].some(({ name }) => this.#wanted(name) === 'draining') || hosts.some(({ isLost }) => isLost);
+    const mayMove =
+      hosts.length > 0 && this.#clock.nowMs() - this.#optionalAtMs >= optionalEveryMs[this.#hasStopgaps ? 'stopgaps' : 'idle'];
+    if (!mustMove) this.#blocked = [];
+    if (!mustMove && !mayMove) return;
     const views = this.list();
-    const unready = views.filter(({ spec, state }) => spec.kind === 'instance' && (state !== 'ready' || this.#moves.has(spec.id)));
-    const plan = planMoves(this.#pool(), {
-      busyVariants: new Set(unready.map(({ spec }) => this.#placedSpec(spec).variant)),
-      idleWorkers: new Set(),
-    });
+    const plan = planMoves(this.#pool(), { ...this.#busyVariants(views), ...(mayMove ? this.#optionalMoves(views) : noOptionalMoves) });
     for (const { worker, cause, to, reason } of plan.moves) this.#move(worker, { cause, to, reason });
+    this.#spreadAtMs.push(...plan.moves.filter(({ cause }) => cause === 'spread').map(() => this.#clock.nowMs()));
     for (const { worker, cause, reason } of plan.pending) if (cause === 'host-lost') this.#unplace(worker.id, reason);
     const blocked = plan.pending.filter(({ cause }) => cause !== 'host-lost');
     this.#blocked = blocked.map(({ worker, reason }) => {
@@ -302,6 +338,31 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     this.#dismissDrained();
   }
 
+  #busyVariants(views: readonly WorkerView[]): Pick<MoveLimits, 'busyVariants' | 'movingVariants'> {
+    const variantsOf = (some: readonly WorkerView[]): ReadonlySet<string> =>
+      new Set(some.map(({ spec }) => this.#placedSpec(spec).variant));
+    const moving = views.filter(({ spec }) => this.#moves.has(spec.id));
+    const unready = views.filter(({ spec, state }) => spec.kind === 'instance' && state !== 'ready');
+    return { busyVariants: variantsOf([...moving, ...unready]), movingVariants: variantsOf(moving) };
+  }
+
+  /** What may move although it may also stay. */
+  #optionalMoves(views: readonly WorkerView[]): Omit<MoveLimits, 'busyVariants' | 'movingVariants'> {
+    const nowMs = this.#clock.nowMs();
+    this.#optionalAtMs = nowMs;
+    this.#spreadAtMs = this.#spreadAtMs.filter((atMs) => nowMs - atMs < spreadWindowMs);
+    const movable = views.filter(({ spec }) => spec.kind === 'instance' && !this.#isLocal(spec) && !this.#moves.isResting(spec.id));
+    return {
+      stopgaps: new Set(movable.filter(({ spec }) => this.#isStopgap(spec)).map(({ spec }) => spec.id)),
+      idleWorkers: this.#idle.observe(
+        movable.map(({ spec: { id } }) => ({ id, link: this.link(id) })),
+        nowMs,
+      ),
+      stopgapMovesMax: stopgapMovesMax - this.#moves.count('stopgap'),
+      spreadMovesMax: spreadMovesMax - this.#spreadAtMs.length,
+    };
+  }
+
   #move(
     { id, host: from }: PlacedWorker,
     { cause, to, reason }: { readonly cause: MoveCause; readonly to: string; readonly reason: string },
@@ -309,65 +370,22 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     const spec = this.list().find((view) => view.spec.id === id)?.spec;
     if (spec === undefined || this.#moves.has(id) || this.#isLocal(spec)) return;
     this.#placed(spec, { host: to, cause, from, reason });
-    const digest = specDigest(spec);
-    const failed = (error: unknown): void => {
-      this.#moves.delete(id);
-      this.#log.warn({ worker: id, from, to, error: messageOf(error) }, 'a worker could not be moved: tried again');
-    };
     if (cause === 'host-lost') {
       this.#linked.host(from)?.forget(id);
       this.#hostOf.delete(id);
-      this.#startOn(spec, to, digest).catch((error: unknown) => {
-        failed(error);
+      this.#startOn(spec, to, specDigest(spec)).catch((error: unknown) => {
+        this.#log.warn({ worker: id, from, to, error: messageOf(error) }, 'a worker of a lost host was not started: tried again');
         this.#unplaced.set(id, { spec, reason: messageOf(error), sinceMs: this.#clock.wallMs() });
       });
       return;
     }
-    this.#moves.set(id, { from, to, cause, untilMs: this.#clock.nowMs() + moveMsMax });
-    this.#startBeside(spec, to, digest).catch(failed);
+    this.#moves.begin(spec, { from, to, cause });
   }
 
-  /** The worker stays where it is, and may move again. */
-  #giveUpMoves(): void {
-    const nowMs = this.#clock.nowMs();
-    for (const [id, { to, untilMs }] of this.#moves) {
-      if (nowMs < untilMs) continue;
-      this.#moves.delete(id);
-      this.#stopOn(to, id).catch((error: unknown) =>
-        this.#log.warn({ worker: id, error: messageOf(error) }, 'a replacement was not stopped'),
-      );
-    }
-  }
-
-  /** The worker that serves stays the current one until the other is ready. */
-  async #startBeside(spec: WorkerSpec, to: string, digest: string): Promise<void> {
-    const { home, local } = this.#options;
-    if (to === home.name) return local.start(spec);
-    await this.#linked.host(to)?.start(spec, digest);
-  }
-
-  #stopOn(name: string, id: string): Promise<void> {
-    return this.#linked.host(name)?.stop(id) ?? this.#options.local.stop(id);
-  }
-
-  /** The replacement is ready: from now on it serves, and the old worker stops when its open runs are answered. */
-  #switch(id: string, move: Move): void {
-    const { home, local } = this.#options;
-    const old = move.from === home.name ? local.link(id) : (this.#linked.host(move.from)?.worker(id)?.link ?? null);
-    if (move.to === home.name) this.#hostOf.delete(id);
-    else this.#hostOf.set(id, move.to);
-    this.#moves.delete(id);
-    const untilMs = this.#clock.nowMs() + drainMsMax;
-    const stop = (): void => {
-      if (old !== null && 'runsOpen' in old && Number(old.runsOpen) > 0 && this.#clock.nowMs() < untilMs) {
-        this.#clock.after(drainCheckMs, stop);
-        return;
-      }
-      this.#stopOn(move.from, id).catch((error: unknown) =>
-        this.#log.warn({ worker: id, error: messageOf(error) }, 'a moved worker was not stopped'),
-      );
-    };
-    this.#clock.after(drainCheckMs, stop); // after serving has its link
+  #isNowOn(id: string, name: string): void {
+    this.#stopgaps.delete(id);
+    if (name === this.#options.home.name) this.#hostOf.delete(id);
+    else this.#hostOf.set(id, name);
   }
 
   /** It has no host: no process runs for it. */
@@ -432,10 +450,9 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 
   #changed(view: WorkerView): void {
     const { id } = view.spec;
-    const move = this.#moves.get(id);
     const home = this.#options.home.name;
     const name = view.host?.name ?? home;
-    if (move !== undefined && name === move.to && view.state === 'ready') this.#switch(id, move);
+    this.#moves.changed(id, name, view.state);
     // Of a worker that was replaced, or will only replace another, nothing is reported.
     if ((this.#hostOf.get(id) ?? home) === name) this.#notify(view);
     if (name !== home) this.#hostsChanged();
@@ -451,6 +468,11 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 }
 
 const noTypes: ReadonlySet<string> = new Set();
+const noOptionalMoves = { stopgaps: noTypes, idleWorkers: noTypes, stopgapMovesMax: 0, spreadMovesMax: 0 };
+const noHost = {
+  fits: false,
+  reason: 'no host has room: none is linked, and the nodes run no such worker themselves (--local-workers never)',
+} as const;
 
 function unplacedWorker(
   { id, endpoint, cpuMilli, memoryMiB, accelerator }: Omit<UnplacedWorker, 'worker' | 'reason' | 'sinceMs'> & { readonly id: string },

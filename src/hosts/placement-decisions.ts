@@ -53,6 +53,7 @@ const causeTexts = {
   'host-lost': 'is lost',
   'host-draining': 'drains',
   'host-on-notice': 'will be taken away',
+  stopgap: 'ran it for lack of hosts',
   spread: 'has too many instances of its variant',
 } as const satisfies Record<MoveCause, string>;
 

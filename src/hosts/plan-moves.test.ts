@@ -9,7 +9,16 @@ import { type MoveLimits, type MovePlan, planMoves } from './plan-moves.ts';
 const on = (id: string, name: string, changes: Partial<PlacementRequest> = {}): PlacedWorker => placedWorker(id, name, changes);
 
 function planned(hosts: readonly HostFacts[], workers: readonly PlacedWorker[], limits: Partial<MoveLimits> = {}): MovePlan {
-  return planMoves(new HostPool(hosts, workers), { busyVariants: new Set(), idleWorkers: new Set(), ...limits });
+  const none: ReadonlySet<string> = new Set();
+  return planMoves(new HostPool(hosts, workers), {
+    busyVariants: none,
+    movingVariants: none,
+    idleWorkers: none,
+    stopgaps: none,
+    stopgapMovesMax: 10,
+    spreadMovesMax: 10,
+    ...limits,
+  });
 }
 
 const textOf = ({ moves }: MovePlan): string[] => moves.map(({ worker, cause, to }) => `${worker.id} to ${to}: ${cause}`);
@@ -87,6 +96,40 @@ describe('a healthy worker', () => {
     assert.deepEqual(textOf(planned(hosts, workers)), []);
     assert.deepEqual(textOf(planned(hosts, workers, { idleWorkers })), ['a1 to h2: spread']);
     assert.deepEqual(textOf(planned(hosts, workers, { idleWorkers, busyVariants: new Set(['digits/blue']) })), []);
+    assert.deepEqual(textOf(planned(hosts, workers, { idleWorkers, spreadMovesMax: 0 })), []);
+  });
+});
+
+describe('an instance that the home runs for lack of hosts', () => {
+  const small = { cpuMilli: 1000, memoryMiB: 0 };
+  const of = (id: string, variant: string, where = 'home'): PlacedWorker => on(id, where, { ...small, variant });
+  const stopgaps = new Set(['a1', 'a2', 'b1', 'c1']);
+  const all = [of('a1', 'one/a'), of('a2', 'one/a'), of('b1', 'one/b'), of('c1', 'two/c')];
+  const home = host('home', { zone: 'home', cpuMilli: 2000 });
+
+  test('moves to a host that is linked, one at a time of each endpoint, and a few at once', () => {
+    const hosts = [home, host('h1'), host('h2')];
+    assert.deepEqual(textOf(planned(hosts, all, { stopgaps })), ['a1 to h1: stopgap', 'c1 to h2: stopgap']);
+    assert.deepEqual(textOf(planned(hosts, all, { stopgaps, stopgapMovesMax: 1 })), ['a1 to h1: stopgap']);
+    assert.deepEqual(textOf(planned(hosts, all, { stopgaps, stopgapMovesMax: 0 })), []);
+    assert.deepEqual(textOf(planned(hosts, all, { stopgaps, movingVariants: new Set(['one/b']) })), ['c1 to h1: stopgap']);
+    assert.deepEqual(textOf(planned(hosts, all, { stopgaps, busyVariants: new Set(['one/a']) })), [
+      'b1 to h1: stopgap',
+      'c1 to h2: stopgap',
+    ]);
+  });
+
+  test('stays, and is not reported as waiting, while no host has room or the home is the best place', () => {
+    const full = planned([home, host('h1', { cpuMilli: 500 })], all, { stopgaps });
+    assert.deepEqual(full, { moves: [], pending: [], ending: [] });
+    const workers = [of('a1', 'one/a'), of('a2', 'one/a', 'h1')];
+    assert.deepEqual(textOf(planned([home, host('h1')], workers, { stopgaps: new Set(['a1']) })), []);
+  });
+
+  test('moves even if the home would be the best place, if the home is a last resort', () => {
+    const workers = [of('a1', 'one/a'), of('a2', 'one/a', 'h1')];
+    const hosts = [{ ...home, isLastResort: true }, host('h1')];
+    assert.deepEqual(textOf(planned(hosts, workers, { stopgaps: new Set(['a1']) })), ['a1 to h1: stopgap']);
   });
 });
 
@@ -98,6 +141,7 @@ const anyCluster = fc.record({
         state: fc.constantFrom('ready', 'ready', 'cordoned', 'draining', 'away', 'lost'),
         cpuMilli: fc.integer({ min: 2, max: 12 }).map((cpus) => cpus * 1000),
         isOnNotice: fc.boolean(),
+        isLastResort: fc.constantFrom(false, false, true),
       }),
       { minLength: 1, maxLength: 6 },
     )
@@ -133,29 +177,43 @@ describe('any plan', () => {
         }
         const planOnes = moves.filter(({ cause }) => cause !== 'host-lost').map(({ worker }) => worker.variant);
         assert.equal(new Set(planOnes).size, planOnes.length);
-        for (const { worker, cause } of moves) {
+        for (const { worker, cause, to } of moves) {
           assert.equal(worker.kind, 'instance');
           const state = hosts.find(({ name }) => name === worker.host)?.state;
           assert.equal(cause === 'host-lost', state === 'lost');
+          if (cause === 'stopgap' || cause === 'spread') assert(!hosts.find(({ name }) => name === to)?.isLastResort);
           if (cause === 'spread') assert(idleWorkers.has(worker.id) && state !== 'draining' && state !== 'lost');
         }
       }),
     );
   });
 
-  test('comes to rest: once all moves are done, no round moves a healthy worker again', () => {
+  test('comes to rest, whatever was idle or a stopgap: after few rounds nothing moves again', () => {
+    const bounds = fc.record({ stopgapMovesMax: fc.integer({ min: 1, max: 4 }), spreadMovesMax: fc.integer({ min: 1, max: 2 }) });
     fc.assert(
-      fc.property(anyCluster, ({ hosts, workers }) => {
+      fc.property(anyCluster, bounds, ({ hosts, workers }, limits) => {
         let now = workers.map(({ on: index, ...each }, i) => on(`w${i}`, `h${index % hosts.length}`, { ...each, memoryMiB: 0 }));
         const idleWorkers = new Set(now.map(({ id }) => id));
+        // Those on the first host, as on a home that has started alone. With a home of last resort, all that are on it.
+        const started = new Set(now.filter((worker) => worker.host === 'h0').map(({ id }) => id));
+        const isStopgap = ({ id, host: name }: PlacedWorker): boolean =>
+          name === 'h0' && (hosts[0]?.isLastResort === true || started.has(id));
+        const spreads = new Map<string, number>();
         for (let round = 0; ; round++) {
-          assert(round < 50, 'it comes to rest');
-          const { moves, ending } = planned(hosts, now, { idleWorkers });
+          assert(round < 60, 'it comes to rest');
+          const stopgaps = new Set(now.filter(isStopgap).map(({ id }) => id));
+          const { moves, ending } = planned(hosts, now, { idleWorkers, stopgaps, ...limits });
           if (moves.length === 0 && ending.length === 0) break;
+          for (const { worker, cause } of moves) {
+            started.delete(worker.id);
+            if (cause === 'spread') spreads.set(worker.id, (spreads.get(worker.id) ?? 0) + 1);
+          }
           const to = new Map(moves.map((move) => [move.worker.id, move.to]));
           now = now.filter((worker) => !ending.includes(worker)).map((worker) => ({ ...worker, host: to.get(worker.id) ?? worker.host }));
         }
+        for (const [id, count] of spreads) assert(count <= 3, `${id} moved ${count} times for the spread`);
       }),
+      { numRuns: 1000 },
     );
   });
 });

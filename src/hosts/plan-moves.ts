@@ -5,9 +5,9 @@ import { HostPool, keepsWorkers } from './host-pool.ts';
 
 /**
  * Why a worker moves. `host-lost`: its process is taken for dead. `host-draining`: the operator asked for it. `host-on-notice`: its host
- * will be taken away. `spread`: its variant has too many instances in one zone or on one host.
+ * will be taken away. `stopgap`: the home runs it for lack of hosts. `spread`: its variant has too many instances in one zone or on one host.
  */
-export type MoveCause = 'host-lost' | 'host-draining' | 'host-on-notice' | 'spread';
+export type MoveCause = 'host-lost' | 'host-draining' | 'host-on-notice' | 'stopgap' | 'spread';
 
 /** A worker that starts on another host. */
 export interface WorkerMove {
@@ -39,22 +39,33 @@ export interface MoveLimits {
   readonly busyVariants: ReadonlySet<string>;
   /** Instances that had no request for a while: only these move for the spread. */
   readonly idleWorkers: ReadonlySet<string>;
+  /** Instances that the home runs for lack of hosts. */
+  readonly stopgaps: ReadonlySet<string>;
+  /** Variants with a move under way: of their endpoints, no stopgap moves. */
+  readonly movingVariants: ReadonlySet<string>;
+  /** How many stopgaps begin to move in a round at most, and how many idle instances for the spread. */
+  readonly stopgapMovesMax: number;
+  readonly spreadMovesMax: number;
 }
 
 /**
  * - A lost host: all its instances start elsewhere, at once, because none of them serves.
  * - A draining host, and one on notice: per variant one instance at a time, whose replacement is ready before it stops.
  * - A cordoned host: nothing moves, and nothing is added.
+ * - The home, which has started instances while no host was linked: of each endpoint one at a time is placed again. It stays if the home is
+ *   the best place for it, or the only one.
  * - A host that returns or joins: a healthy instance never moves for the sake of balance, with one exception. If a variant has more
  *   instances in a zone or on a host than the limits of its spread, an idle one of them moves to a host within the limits.
  */
-export function planMoves(pool: HostPool, { busyVariants, idleWorkers }: MoveLimits): MovePlan {
+export function planMoves(pool: HostPool, limits: MoveLimits): MovePlan {
+  const { busyVariants, idleWorkers, stopgaps, movingVariants, stopgapMovesMax, spreadMovesMax } = limits;
   const after = new HostPool(
     pool.hosts.map(({ facts }) => facts),
     pool.workers(),
   );
   const [moves, pending, ending]: [WorkerMove[], PendingMove[], PlacedWorker[]] = [[], [], []];
   const busy = new Set(busyVariants);
+  const busyEndpoints = new Set([...movingVariants].map(endpointOf));
   const move = (worker: PlacedWorker, cause: MoveCause, choice: HostChoice): void => {
     if (!choice.fits) {
       pending.push({ worker, cause, reason: choice.reason });
@@ -62,6 +73,7 @@ export function planMoves(pool: HostPool, { busyVariants, idleWorkers }: MoveLim
     }
     moves.push({ worker, cause, to: choice.host, reason: choice.reason });
     busy.add(worker.variant);
+    busyEndpoints.add(endpointOf(worker.variant));
     // The replacement runs beside the old one, except if that one is lost.
     after.place({ ...worker, host: choice.host, ...(cause === 'host-lost' ? {} : { id: `${worker.id} (replacement)` }) });
   };
@@ -69,12 +81,41 @@ export function planMoves(pool: HostPool, { busyVariants, idleWorkers }: MoveLim
     if (worker.kind === 'function') ending.push(worker);
     else if (cause === 'host-lost' || !busy.has(worker.variant)) move(worker, cause, chooseFrom(after, worker, cause === 'host-on-notice'));
   }
-  for (const worker of byId(pool)) {
-    if (worker.kind === 'function' || !idleWorkers.has(worker.id) || busy.has(worker.variant)) continue;
+  const count = (of: MoveCause): number => moves.filter(({ cause }) => cause === of).length;
+  for (const worker of staying(pool, stopgaps)) {
+    if (count('stopgap') >= stopgapMovesMax) break;
+    if (busy.has(worker.variant) || busyEndpoints.has(endpointOf(worker.variant))) continue;
+    const choice = chooseAgain(after, worker);
+    if (choice.fits && choice.host !== worker.host) move(worker, 'stopgap', choice);
+  }
+  for (const worker of staying(pool, idleWorkers)) {
+    if (count('spread') >= spreadMovesMax) break;
+    if (busy.has(worker.variant)) continue;
     const choice = chooseForSpread(after, worker);
     if (choice !== null) move(worker, 'spread', choice);
   }
   return { moves, pending, ending };
+}
+
+/** Those instances that nothing forces to leave, by id. */
+function staying(pool: HostPool, ids: ReadonlySet<string>): PlacedWorker[] {
+  const workers = [...ids].map((id) => pool.worker(id)).filter((worker) => worker !== undefined);
+  return workers.filter((worker) => worker.kind === 'instance' && causeOf(pool, worker) === null).sort(compareIds);
+}
+
+/** Where it would start now. */
+function chooseAgain(pool: HostPool, worker: PlacedWorker): HostChoice {
+  pool.remove(worker.id);
+  try {
+    return chooseFrom(pool, worker, true);
+  } finally {
+    pool.place(worker);
+  }
+}
+
+/** The variant of a worker begins with its endpoint. */
+function endpointOf(variant: string): string {
+  return variant.split('/', 1)[0] ?? variant;
 }
 
 const causes: readonly MoveCause[] = ['host-lost', 'host-draining', 'host-on-notice'];
@@ -97,5 +138,9 @@ function causeOf(pool: HostPool, worker: PlacedWorker): MoveCause | null {
 }
 
 function byId(pool: HostPool): PlacedWorker[] {
-  return [...pool.workers()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return [...pool.workers()].sort(compareIds);
+}
+
+function compareIds(a: PlacedWorker, b: PlacedWorker): number {
+  return a.id < b.id ? -1 : 1;
 }

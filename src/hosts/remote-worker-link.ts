@@ -36,6 +36,7 @@ export class RemoteWorkerLink implements ServingLink {
   readonly #inputIndex: ReadonlyMap<string, number>;
   readonly #read: ResultReader;
   #runsOpen = 0;
+  #runsSent = 0;
 
   constructor(options: RemoteWorkerLinkOptions) {
     this.#options = options;
@@ -46,6 +47,11 @@ export class RemoteWorkerLink implements ServingLink {
   /** Runs and invocations that were sent and not answered. */
   get runsOpen(): number {
     return this.#runsOpen;
+  }
+
+  /** Runs and invocations that were ever sent. */
+  get runsSent(): number {
+    return this.#runsSent;
   }
 
   run(inputs: readonly TensorParts[], requestIds: readonly string[] = [], plan = 0): Promise<RunResult> {
@@ -75,6 +81,7 @@ export class RemoteWorkerLink implements ServingLink {
 
   async #counted<T>(call: Promise<T>): Promise<T> {
     this.#runsOpen++;
+    this.#runsSent++;
     try {
       return await call;
     } finally {

@@ -31,6 +31,7 @@ const fullValues = {
     replicas: 5,
     gateways: 4,
     cores: 2,
+    localWorkers: 'when-needed',
     drain: '60s',
     logLevel: 'warn',
     options: ['--timeout=30s', '--body-limit=128MiB'],

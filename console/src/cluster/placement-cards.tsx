@@ -15,6 +15,7 @@ const causes: Readonly<Record<Moving['cause'], string>> = {
   'host-lost': 'its host was lost',
   'host-draining': 'its host drains',
   'host-on-notice': 'its host will be taken away',
+  stopgap: 'the home ran it for lack of hosts',
   spread: 'too many of its variant were there',
 };
 

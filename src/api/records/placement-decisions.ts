@@ -6,7 +6,7 @@ import type { Decision, UnknownEffect } from '../../records/index.ts';
 /** What a decision about a host has beside the members of every decision. */
 export const placementDecisionShape = {
   kind: z.literal('placement'),
-  trigger: z.string().describe('start, host-draining, host-on-notice, host-lost or spread.'),
+  trigger: z.string().describe('start, host-draining, host-on-notice, host-lost, stopgap or spread.'),
   reason: z.string(),
   inputs: z.strictObject({
     worker: z.string(),

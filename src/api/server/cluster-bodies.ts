@@ -59,7 +59,7 @@ export const hostDetailBody = hostBody.extend({
 const moveBody = z.strictObject({
   worker: z.string(),
   endpoint: z.string(),
-  cause: z.enum(['host-lost', 'host-draining', 'host-on-notice', 'spread']),
+  cause: z.enum(['host-lost', 'host-draining', 'host-on-notice', 'stopgap', 'spread']),
   from: z.string().nullable(),
   to: z.string(),
   since: time,

@@ -88,6 +88,7 @@ const causeTexts: Readonly<Record<string, string>> = {
   'host-lost': 'its host was lost',
   'host-draining': 'its host drains',
   'host-on-notice': 'its host will be taken away',
+  stopgap: 'the home ran it for lack of hosts',
   spread: 'too many of its variant were there',
 };
 

@@ -105,6 +105,7 @@ export class WorkerLink {
   readonly #requests = new CallRequests();
   #lastCall = 0;
   #runsOpen = 0;
+  #runsSent = 0;
   /** Models of the plans that could not be loaded. */
   readonly missing = new MissingModels({ lend: (...of) => this.#lending(...of), call: (message) => this.#call(message) });
   #closedBecause: string | null = null;
@@ -138,6 +139,11 @@ export class WorkerLink {
   /** Runs that were sent and not answered. */
   get runsOpen(): number {
     return this.#runsOpen;
+  }
+
+  /** Runs and invocations that were ever sent. */
+  get runsSent(): number {
+    return this.#runsSent;
   }
 
   /** The requests that this call runs or ran; empty if they are no longer known. */
@@ -239,6 +245,7 @@ export class WorkerLink {
         done();
       };
       this.#runsOpen++;
+      this.#runsSent++;
       this.#send(call, frame, {
         answered: (answer) => {
           if (answer.kind !== kinds.ran) throw malformedFrame('the answer to a run has another kind');
@@ -276,6 +283,7 @@ export class WorkerLink {
         done();
       };
       this.#runsOpen++;
+      this.#runsSent++;
       this.#send(call, frame, {
         piece: (piece) => pieces.consume(piece.message as PieceMessage, readFrameBody(piece)),
         ...pieces.settling(kinds.replied, {

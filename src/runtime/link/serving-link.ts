@@ -6,7 +6,7 @@ import type { WorkerLink } from './link.ts';
  * Two implementations: a worker of this machine (`WorkerLink`), and one of another host, whose agent relays its calls. A worker that
  * is restarted gets a new link. Open calls of a lost worker reject with `WorkerLost`.
  */
-export interface ServingLink extends Pick<WorkerLink, 'run' | 'invoke' | 'status'> {
+export interface ServingLink extends Pick<WorkerLink, 'run' | 'invoke' | 'status' | 'runsOpen' | 'runsSent'> {
   /** Models of the plans that could not be loaded, as of now. */
   readonly missing: { readonly found: readonly MissingModel[] };
 }

@@ -34,7 +34,7 @@ const headings: Readonly<Record<string, readonly string[]>> = {
   'Addresses and TLS:': ['host', 'port', 'grpcPort', 'tls', 'tlsCert', 'tlsKey', 'connectionsMax', 'gateways'],
   'State:': ['dataDir', 'databaseUrl', 'clusterKeyFile', 'node', 'objects', 'objectCache', 'artifactLimit', 'metricsLimit'],
   'Requests:': ['bodyLimit', 'asyncBodyLimit', 'invocationLimit', 'invocationTimeout', 'timeout', 'queueRowsMax', 'memoryLimit', 'drain'],
-  'Workers and control loops:': ['cores', 'warmWorkers', 'profileBudget', 'batchPeriod', 'scalingLead', 'startDelay'],
+  'Workers and control loops:': ['cores', 'localWorkers', 'warmWorkers', 'profileBudget', 'batchPeriod', 'scalingLead', 'startDelay'],
   'Logs and traces:': ['logLevel', 'requestLines', 'otlpEndpoint', 'traceShare'],
 };
 
