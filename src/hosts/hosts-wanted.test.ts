@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { WorkerSize } from './host.ts';
-import { commonSize, hostsWanted } from './hosts-wanted.ts';
+import { type CountedHost, commonSize, countHostsWanted, hostsWanted } from './hosts-wanted.ts';
 
 const size = { cpuMilli: 8000, memoryMiB: 16_384 };
 const worker = (cpuMilli: number, memoryMiB: number): WorkerSize => ({ cpuMilli, memoryMiB, accelerator: null });
@@ -55,5 +55,56 @@ describe('the number of hosts wanted', () => {
     assert.deepEqual(commonSize([size, large, size]), size);
     assert.deepEqual(commonSize([size, large]), large);
     assert.equal(commonSize([]), null);
+  });
+});
+
+describe('what is counted', () => {
+  const small = worker(4000, 1024);
+  const on = (...ids: string[]) => ids.map((id) => ({ id, isStopgap: false, ...small }));
+  const host = (zone: string, changes: Partial<CountedHost> = {}): CountedHost => ({
+    ...size,
+    zone,
+    isHome: false,
+    lostMs: null,
+    workers: [],
+    ...changes,
+  });
+  const count = (hosts: readonly CountedHost[], waiting: readonly string[] = []): number | undefined =>
+    countHostsWanted(
+      hosts,
+      waiting.map((id) => ({ worker: id, ...small })),
+    )?.hosts;
+  const before = [host('a', { workers: on('w1', 'w2') }), host('b', { workers: on('w3') })];
+
+  test('is each worker once, while it moves and while it waits to leave its host', () => {
+    assert.equal(count(before), 4);
+    assert.equal(count([host('a', { workers: on('w1', 'w2') }), host('b', { workers: on('w3', 'w1', 'w2') })], ['w1', 'w2']), 4);
+  });
+
+  test('is a lost host, for as long as it may return, with what ran on it', () => {
+    const lost = { lostMs: 0 };
+    assert.equal(count([host('a', { workers: on('w1', 'w2'), ...lost }), host('b', { workers: on('w3') })]), 4);
+    assert.equal(count([host('a', lost), host('b', { workers: on('w3', 'w1') })], ['w2']), 4);
+    assert.equal(count([host('a', { lostMs: 599_999 }), host('b', { workers: on('w3', 'w1') })], ['w2']), 4);
+    assert.equal(count([host('a', { lostMs: 600_000 }), host('b', { workers: on('w3', 'w1') })], ['w2']), 3);
+  });
+
+  test('is not the machine of the home, but what it runs for lack of hosts', () => {
+    const home = host('home', { isHome: true, workers: [...on('w1', 'w2'), { id: 'w3', isStopgap: true, ...small }] });
+    assert.equal(count([home]), undefined);
+    assert.equal(count([home, host('a')]), 2);
+  });
+
+  test('is the same number in every step of a loss or a move', () => {
+    const ids = fc.uniqueArray(fc.constantFrom('w1', 'w2', 'w3', 'w4', 'w5', 'w6'), { minLength: 1 });
+    const places = fc.constantFrom('old', 'new', 'both', 'waiting', 'old and waiting');
+    fc.assert(
+      fc.property(ids, fc.array(places, { minLength: 6, maxLength: 6 }), fc.boolean(), (all, where, isLost) => {
+        const of = (...some: string[]): string[] => all.filter((_, i) => some.includes(where[i] ?? ''));
+        const old = host('a', { workers: on(...of('old', 'both', 'old and waiting')), lostMs: isLost ? 1000 : null });
+        const step = [old, host('b', { workers: on(...of('new', 'both')) })];
+        assert.equal(count(step, of('waiting', 'old and waiting')), count([host('a', { workers: on(...all) }), host('b')]));
+      }),
+    );
   });
 });

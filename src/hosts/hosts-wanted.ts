@@ -52,6 +52,37 @@ export function hostsWanted(demand: readonly WorkerSize[], size: HostSize, zones
   };
 }
 
+/** A host as it is counted: it is wanted as long as it may return. */
+export interface CountedHost extends HostSize {
+  readonly zone: string;
+  /** Whether it is the machine of the home, which is no host that could be wanted. */
+  readonly isHome: boolean;
+  /** How long it has been lost; null if it is not. */
+  readonly lostMs: number | null;
+  readonly workers: readonly (WorkerSize & { readonly id: string; readonly isStopgap: boolean })[];
+}
+
+/** A host that was lost for less time is taken for one that will return: its zone is not given up, and no other one is wanted for it. */
+const returnMsMax = 600_000;
+
+/**
+ * The number that the workers of these hosts, and those without a host, need. A worker that moves is on two hosts, and one that waits to
+ * leave its host is on it and waits: each counts once. Null if no host is known, whose size could be wanted.
+ */
+export function countHostsWanted(
+  hosts: readonly CountedHost[],
+  waiting: readonly (WorkerSize & { readonly worker: string })[],
+): HostsWanted | null {
+  const present = hosts.filter(({ isHome, lostMs }) => !isHome && (lostMs === null || lostMs < returnMsMax));
+  const size = commonSize(present);
+  if (size === null) return null;
+  const demand = new Map<string, WorkerSize>(waiting.map((worker) => [worker.worker, worker]));
+  for (const { isHome, workers } of hosts) {
+    for (const worker of workers) if (!isHome || worker.isStopgap) demand.set(worker.id, worker);
+  }
+  return hostsWanted([...demand.values()], size, new Set(present.map(({ zone }) => zone)).size);
+}
+
 /** The size that most hosts have; of equally frequent ones the largest. Null without hosts. */
 export function commonSize(hosts: readonly HostSize[]): HostSize | null {
   const groups = [...Map.groupBy(hosts, ({ cpuMilli, memoryMiB }) => `${cpuMilli}/${memoryMiB}`).values()];

@@ -212,6 +212,35 @@ describe('placement by a home', () => {
     home.hosts.start('d0', 'h1');
     await home.placements.round();
     assert.equal(wanted(), 3);
+    home.hosts.set('h2', { link: 'lost' });
+    for (const afterMs of [0, 599_000]) {
+      home.clock.advance(afterMs);
+      await home.placements.round();
+      assert.equal(wanted(), 3, 'it may return');
+    }
+    home.clock.advance(1000);
+    await home.placements.round();
+    assert.equal(wanted(), 2, 'its zone is given up');
+    home.hosts.set('h2', { link: 'linked' });
+    await home.placements.round();
+    assert.equal(wanted(), 3);
+  });
+
+  test('counts no hosts wanted before the hosts of an earlier home had time to link', async () => {
+    home.hosts.set('h1');
+    home.hosts.set('h2', { zone: 'b' });
+    home.hosts.start('d0', 'h1');
+    await home.placements.round();
+    const next = new Home(opened);
+    await next.states.open();
+    next.hosts.set('h1');
+    await next.placements.round();
+    const wanted = (): number | null => next.placements.wanted?.hosts ?? null;
+    assert.equal(wanted(), null);
+    next.hosts.start('d0', 'h1');
+    next.clock.advance(15_000);
+    await next.placements.round();
+    assert.equal(wanted(), 3, 'h2 is lost for a short time only');
   });
 });
 

@@ -8,7 +8,7 @@ import type { Log } from '../logs/index.ts';
 import type { Decisions, Events } from '../records/index.ts';
 import type { HostStates } from './host-states.ts';
 import { type HostLinkState, type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, type UnplacedWorker } from './hosts-view.ts';
-import { commonSize, type HostsWanted, hostsWanted } from './hosts-wanted.ts';
+import { countHostsWanted, type HostsWanted } from './hosts-wanted.ts';
 import { type NewPlacement, type ObservedPlacement, placementDecision } from './placement-decisions.ts';
 import type { MoveCause } from './plan-moves.ts';
 
@@ -49,6 +49,10 @@ export class Placements {
   /** Workers whose lack of a host was reported. */
   #reported: ReadonlySet<string> = new Set();
   readonly #links = new Map<string, HostLinkState>();
+  /** When hosts were lost, by the monotonic clock. */
+  readonly #lostAtMs = new Map<string, number>();
+  /** Before, workers of an earlier home may not have been adopted yet. */
+  #countedFromMs: number | null = null;
   readonly #drained = new Set<string>();
   #wanted: HostsWanted | null = null;
   /** Decisions in the order of their placements. */
@@ -84,7 +88,7 @@ export class Placements {
     return [...this.#deps.hosts.unplaced(), ...this.#rejected.values()];
   }
 
-  /** Null while no host is linked. */
+  /** Null while no host is known, and until this home knows which workers of an earlier one go on. */
   get wanted(): HostsWanted | null {
     return this.#wanted;
   }
@@ -111,6 +115,7 @@ export class Placements {
   }
 
   async round(): Promise<void> {
+    this.#countedFromMs ??= this.#startedAtMs + (this.#deps.states.list().some(({ isLost }) => !isLost) ? returnMsMax : 0);
     const observed = this.#deps.hosts.list();
     for (const host of observed) await this.#follow(host);
     await this.#followMissing(observed);
@@ -145,7 +150,9 @@ export class Placements {
     const before = this.#links.get(name);
     if (link === 'linked') await states.linked(host);
     if (before === link) return;
+    if (link !== 'lost') this.#lostAtMs.delete(name);
     if (link === 'lost') {
+      this.#lostAtMs.set(name, this.#deps.clock.nowMs());
       await states.lost(name);
       await events.recordAndPublish({ kind: 'host.lost', subject: name, detail: { zone, workers: workers.length } });
     }
@@ -165,6 +172,7 @@ export class Placements {
       await states.lost(name);
       await events.recordAndPublish({ kind: 'host.lost', subject: name, detail: { zone, workers: 0 } });
       this.#links.set(name, 'lost');
+      this.#lostAtMs.set(name, clock.nowMs());
     }
   }
 
@@ -204,10 +212,19 @@ export class Placements {
   }
 
   #count(observed: readonly ObservedHost[]): void {
-    const linked = observed.filter(({ link, isHome }) => link === 'linked' && !isHome);
-    const size = commonSize(linked);
-    const zones = new Set(linked.map(({ zone }) => zone)).size;
-    const workers = observed.filter(({ isHome }) => !isHome).flatMap((host) => host.workers);
-    this.#wanted = size === null ? null : hostsWanted([...workers, ...this.pending], size, zones);
+    const nowMs = this.#deps.clock.nowMs();
+    const known = this.#deps.states.list();
+    if (nowMs < (this.#countedFromMs ?? 0)) return;
+    const lostMsOf = (name: string): number | null => {
+      const atMs = this.#lostAtMs.get(name);
+      return atMs === undefined ? null : nowMs - atMs;
+    };
+    const names = new Set(observed.map(({ name }) => name));
+    const absent = known.filter(({ name, isLost }) => !names.has(name) && (!isLost || this.#lostAtMs.has(name)));
+    const counted = [
+      ...observed.map((host) => ({ ...host, lostMs: lostMsOf(host.name) })),
+      ...absent.map((host) => ({ ...host, lostMs: lostMsOf(host.name), isHome: false, workers: [] })),
+    ];
+    this.#wanted = countHostsWanted(counted, this.pending);
   }
 }
