@@ -74,7 +74,7 @@ export class MemoryHosts implements HostsView {
     this.#hosts.set(name, { ...before, ...changes });
   }
 
-  remove(name: string): void {
+  forget(name: string): void {
     this.#hosts.delete(name);
   }
 

@@ -1,5 +1,9 @@
-/** The certificates of hosts that count: one for each name. A host whose row is removed is refused by all nodes. */
+/**
+ * The certificates that count: of hosts, one for each name, and of nodes, all but those of a removed node. A host whose row is removed is
+ * refused by all nodes.
+ */
 import type { Clock } from '../clock.ts';
+import { removedNodes } from '../cluster/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { LinkPeer } from '../links/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
@@ -27,6 +31,7 @@ export class HostCertificates {
   #latest = 0;
   /** As last read. */
   #counted: ReadonlyMap<string, CountedSerials> = new Map();
+  #removedNodes: ReadonlySet<string> = new Set();
 
   constructor(db: Database, clock: Clock) {
     this.#db = db;
@@ -37,24 +42,28 @@ export class HostCertificates {
   async refresh(): Promise<void> {
     const read = ++this.#reads;
     const rows = await this.#db.selectFrom('cluster_host_certificates').select(['name', 'serial', 'previous_serial']).execute();
+    const removed = await removedNodes(this.#db);
     if (read < this.#latest) return; // a slower read does not bring older rows back
     this.#latest = read;
+    this.#removedNodes = removed;
     this.#counted = new Map(rows.map(({ name, serial, previous_serial: previous }) => [name, { serial, previous }]));
   }
 
-  /** Whether the certificate counts, as far as the last read shows. Those of nodes do as long as they are valid. */
+  /** Whether the certificate counts, as far as the last read shows. */
   isCounted({ role, name }: LinkPeer, serial: string): boolean {
+    if (role === 'node') return !this.#removedNodes.has(name);
     const counted = this.#counted.get(name);
-    return role === 'node' || counted?.serial === serial || (counted !== undefined && counted.previous === serial);
+    return counted?.serial === serial || (counted !== undefined && counted.previous === serial);
   }
 
   /** Rejects with `forbidden` if the certificate does not count any more. Without the database, the last read decides. */
   async check(peer: LinkPeer, serial: string): Promise<void> {
-    if (peer.role === 'node') return;
+    // Nodes open a link for each connection that they pass on; a removed one may have been started again since the last read.
+    if (peer.role === 'node' && this.isCounted(peer, serial)) return;
     await this.#refreshWithin(readMsMax);
-    if (!this.isCounted(peer, serial)) {
-      throw new PlatformError('forbidden', `the certificate of the host ${peer.name} was replaced, or the host removed: join again`);
-    }
+    if (this.isCounted(peer, serial)) return;
+    if (peer.role === 'node') throw new PlatformError('forbidden', `the node ${peer.name} was removed from the cluster: start it again`);
+    throw new PlatformError('forbidden', `the certificate of the host ${peer.name} was replaced, or the host removed: join again`);
   }
 
   /** Throws `already_exists` if another certificate has the name, unless it may be replaced. */

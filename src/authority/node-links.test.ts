@@ -10,8 +10,18 @@ import { connect } from 'node:tls';
 import { LinkedCluster } from '../../test/authority-fixture.ts';
 import { type PostgresServer, startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { SystemClock, VirtualClock } from '../clock.ts';
-import { certificatesOf, HostIdentity, introductionBytes, joinTokenText, parseJoinToken, readIntroduction } from '../links/index.ts';
+import { Member, removeNode } from '../cluster/index.ts';
+import {
+  certificatesOf,
+  HomeDialer,
+  HostIdentity,
+  introductionBytes,
+  joinTokenText,
+  parseJoinToken,
+  readIntroduction,
+} from '../links/index.ts';
 import { SeededRandom } from '../random.ts';
+import { inTransaction } from '../storage/index.ts';
 import { Authority } from './authority.ts';
 import type { NodeLinks } from './node-links.ts';
 
@@ -197,6 +207,27 @@ describe('the authority of a cluster on one PostgreSQL', { skip: whyNoPostgres()
     await assert.rejects(host.dialer.dial('host', {}, soon()), { code: 'forbidden' });
     await assert.rejects(host.dialer.request('renew', { request: '' }, soon()), { code: 'forbidden' });
     await assert.rejects(other.hosts.remove('h1'), { code: 'not_found' });
+  });
+
+  test('a removed node is refused and its links end, until it is started again', async (t) => {
+    const cluster = await LinkedCluster.create(t, server);
+    const { links, db } = await cluster.node('a');
+    const { links: other } = await cluster.node('b');
+    links.port.serve('front', ['node'], (socket) => void socket.on('error', () => undefined).resume());
+    links.port.becomeHome();
+    const lease = { expires_at: 1, joined_at: 1, version: '0', draining: 0, clock_offset: 0 };
+    await db
+      .insertInto('cluster_nodes')
+      .values({ name: 'b', number: 1, incarnation: 1, state: 'dead', ...lease })
+      .execute();
+    const dialer = new HomeDialer({ clock: new SystemClock(), random: new SeededRandom(1), addresses: [links.address] });
+    dialer.setIdentity(other.identity);
+    const link = await dialer.dial('front', {}, soon());
+    await inTransaction(db, (tx) => removeNode(tx, 'b'));
+    await Promise.all([closed(link), links.refresh()]);
+    await assert.rejects(dialer.dial('front', {}, soon()), { code: 'forbidden', message: /the node b was removed from the cluster/ });
+    await Member.join({ db, clock: new SystemClock(), node: { name: 'b', version: '0' }, handlers: null, onFailure: assert.ifError });
+    (await dialer.dial('front', {}, soon())).destroy();
   });
 
   test('a host renews its certificate, and the one before still counts, since an answer may be lost', async (t) => {

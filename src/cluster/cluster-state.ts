@@ -1,11 +1,14 @@
 /** What the database says of a cluster: its nodes, its controller and its slots. Reads rows, decides nothing. */
-import { type Database, databaseTime, presentKeys } from '../storage/index.ts';
+import { type Database, databaseTime, presentKeys, type Transaction } from '../storage/index.ts';
 
 /** A process of a node. Another process under the same name is another incarnation. */
 export interface NodeProcess {
   readonly name: string;
   readonly incarnation: number;
 }
+
+/** In the row of a node. A removed one is dead as well; what an older version does not know is dead for it. */
+export type NodeState = 'live' | 'dead' | 'removed';
 
 /** A node as its row describes it. */
 export interface ClusterNode extends NodeProcess {
@@ -14,6 +17,8 @@ export interface ClusterNode extends NodeProcess {
   /** A dead incarnation stays dead, so what it held can be taken from it. */
   readonly isLive: boolean;
   readonly isDraining: boolean;
+  /** Taken out of the cluster by an operator. */
+  readonly isRemoved: boolean;
   /** Whether the process has a connection to the database. One that was stopped has it, too. */
   readonly isPresent: boolean;
   /** The end of its lease, by the clock of the database. */
@@ -84,7 +89,7 @@ export function presenceKeyOf({ number, incarnation }: Pick<ClusterNode, 'number
 }
 
 /** Reads the rows, which may change in between: each action checks again what it relies on, under a lock. */
-export async function readClusterState(db: Database): Promise<ClusterState> {
+export async function readClusterState(db: Database | Transaction): Promise<ClusterState> {
   const nodes = await db.selectFrom('cluster_nodes').selectAll().select(databaseTime().as('now')).orderBy('name').execute();
   const role = await db.selectFrom('cluster_roles').selectAll().where('role', '=', 'controller').executeTakeFirstOrThrow();
   const slots = await db.selectFrom('cluster_slots').selectAll().orderBy('slot').execute();
@@ -98,6 +103,7 @@ export async function readClusterState(db: Database): Promise<ClusterState> {
       isPresent: present.has(presenceKeyOf({ number, incarnation: Number(incarnation) })),
       isLive: row.state === 'live',
       isDraining: row.draining === 1,
+      isRemoved: row.state === 'removed',
       expiresAtMs: Number(row.expires_at),
       joinedAtMs: Number(row.joined_at),
       version: row.version,

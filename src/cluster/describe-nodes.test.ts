@@ -9,6 +9,7 @@ const node = (name: string, changes: Partial<ClusterNode> = {}): ClusterNode => 
   incarnation: 1,
   isLive: true,
   isDraining: false,
+  isRemoved: false,
   isPresent: true,
   expiresAtMs: 13_000,
   joinedAtMs: 5000,

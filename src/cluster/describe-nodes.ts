@@ -18,7 +18,9 @@ export interface NodeStatus {
 /** Beyond it, an operator should set the clock: logs and metrics of the node have wrong times. Leases do not depend on it. */
 export const clockOffsetMsMax = 2000;
 
-export function describeNodes({ nodes, controller: { holder }, nowMs }: ClusterState): NodeStatus[] {
+/** All but those that were removed. */
+export function describeNodes({ nodes: all, controller: { holder }, nowMs }: ClusterState): NodeStatus[] {
+  const nodes = all.filter(({ isRemoved }) => !isRemoved);
   return nodes.map((node) => {
     const { name, isLive, isDraining, expiresAtMs, joinedAtMs, version, clockOffsetMs } = node;
     const live = expiresAtMs <= nowMs ? 'does not respond' : isSameProcess(node, holder) ? 'serves' : 'stands by';

@@ -3,4 +3,5 @@ export { controllerAddress, isSameProcess, linkAddresses, readClusterState } fro
 export { clockNotes, clockOffsetMsMax, describeNodes, type NodeStatus } from './describe-nodes.ts';
 export { asController, asOwner, type ControllerTerm, Deposed, type SlotOwnership } from './fences.ts';
 export { defaultMemberLimits, Member, type MemberLimits, type MemberOptions, type SlotHandlers } from './member.ts';
+export { removedNodes, removeNode } from './remove-node.ts';
 export { slotCount, slotOf } from './slot-of.ts';

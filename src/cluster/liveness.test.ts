@@ -21,7 +21,7 @@ function isSuspect(looks: readonly Look[]): boolean {
   let sightings = noSightings;
   let last = false;
   for (const { atMs, databaseMs, expiresAtMs, incarnation = 1, isLive = true, isPresent = true } of looks) {
-    const lease = { expiresAtMs, joinedAtMs: 0, version: '0', address: null, clockOffsetMs: 0, isDraining: false };
+    const lease = { expiresAtMs, joinedAtMs: 0, version: '0', address: null, clockOffsetMs: 0, isDraining: false, isRemoved: false };
     const node: ClusterNode = { name: 'b', number: 2, incarnation, isLive, isPresent, ...lease };
     const state: ClusterState = { nowMs: databaseMs, nodes: [node], controller: { holder: null, epoch: 0 }, slots: [] };
     const suspicion = observeNodes(sightings, state, { sentMs: atMs, answeredMs: atMs + 2 }, limits);

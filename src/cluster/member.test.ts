@@ -6,9 +6,11 @@ import { after, before, describe, test } from 'node:test';
 import { ClusterFixture, isDeposed, pass, passUntil } from '../../test/cluster/cluster-fixture.ts';
 import { type PostgresServer, startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { PlatformError } from '../errors.ts';
-import type { Database } from '../storage/index.ts';
+import { type Database, inTransaction } from '../storage/index.ts';
 import { readClusterState } from './cluster-state.ts';
+import { describeNodes } from './describe-nodes.ts';
 import { asController, asOwner, type SlotOwnership } from './fences.ts';
+import { removeNode } from './remove-node.ts';
 import { slotCount } from './slot-of.ts';
 
 describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () => {
@@ -90,6 +92,30 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     assert(b.log.includes(`lost ${mine.slot}`));
     await passUntil([a, b], () => b.member.owned.size === slotCount / 2);
     await assert.rejects(asOwner(b.db, mine, write), isDeposed);
+  });
+
+  test('a dead node can be removed, a live one not; its process does not join again, another one under its name does', async (t) => {
+    const cluster = await ClusterFixture.create(t, server);
+    const [a, b] = [await cluster.join('a'), await cluster.join('b')];
+    const remove = (name: string): Promise<void> => inTransaction(a.db, (tx) => removeNode(tx, name));
+    await passUntil([a, b], () => b.member.owned.size === slotCount / 2);
+    await assert.rejects(remove('b'), { code: 'wrong_state', message: /node b is live \(stands by\): stop its process first/ });
+    await assert.rejects(remove('a'), { code: 'wrong_state', message: /node a is live \(serves\).* another node serves/ });
+    await assert.rejects(remove('c'), { code: 'not_found', message: 'there is no node c: the nodes are a, b' });
+    await cluster.expire('b');
+    await assert.rejects(remove('b'), { code: 'wrong_state', message: /does not respond.*within some seconds/ });
+    await passUntil([a], () => a.member.owned.size === slotCount);
+    await remove('b');
+    const shown = async (): Promise<string[]> => describeNodes(await readClusterState(a.db)).map(({ name }) => name);
+    assert.deepEqual(await shown(), ['a']);
+    await b.member.renew();
+    assert.equal(b.member.isRemoved, true);
+    assert.deepEqual(await shown(), ['a']);
+    await assert.rejects(remove('b'), { code: 'not_found' });
+    const next = await cluster.join('b');
+    assert.deepEqual(next.member.self, { name: 'b', number: 2, incarnation: 2 });
+    await passUntil([a, next], () => next.member.owned.size === slotCount / 2);
+    assert.deepEqual(await shown(), ['a', 'b']);
   });
 
   test('a killed node is replaced before its lease runs out', async (t) => {

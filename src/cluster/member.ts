@@ -21,6 +21,7 @@ import {
   renewLease,
 } from './node-leases.ts';
 import { placeSlots } from './place-slots.ts';
+import { wasRemoved } from './remove-node.ts';
 import { assignSlots, handOver, requestMoves } from './slots.ts';
 
 /** What the process does when its slots change. */
@@ -93,6 +94,7 @@ export class Member {
   #clockOffsetMs = 0;
   #sightings: Sightings = noSightings;
   #term: ControllerTerm | null = null;
+  #isRemoved = false;
 
   private constructor(options: MemberOptions, self: JoinedNode, certainUntilMs: number) {
     const { clock, onFailure, limits = defaultMemberLimits } = options;
@@ -146,12 +148,17 @@ export class Member {
     return this.#term;
   }
 
+  /** Whether an operator took this node out of the cluster while its process was paused. It does not join again. */
+  get isRemoved(): boolean {
+    return this.#isRemoved;
+  }
+
   /** By how much this machine's clock is ahead of the database's. */
   get clockOffsetMs(): number {
     return this.#clockOffsetMs;
   }
 
-  /** Renews the lease. If this process was declared dead, it has lost everything, and joins again as a new incarnation. */
+  /** Renews the lease. If this process was declared dead, it has lost everything, and joins again as a new incarnation unless it was removed. */
   async renew(): Promise<void> {
     const { db, clock, node } = this.#options;
     const { ttlMs } = this.#limits;
@@ -159,6 +166,8 @@ export class Member {
     const renewed = await renewLease(db, this.#self, ttlMs, this.#clockOffsetMs);
     if (renewed === null) {
       this.#loseAll();
+      this.#isRemoved = await wasRemoved(db, this.#self);
+      if (this.#isRemoved) return;
       this.#self = await joinCluster(db, node, ttlMs);
     } else {
       this.#clockOffsetMs = clock.wallMs() - renewed.nowMs - (clock.nowMs() - sentMs) / 2;

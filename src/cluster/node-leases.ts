@@ -43,7 +43,7 @@ export async function joinCluster(db: Database, { name, version, address }: Node
       .updateTable('cluster_nodes')
       .set((row) => ({ ...values, incarnation: row('incarnation', '+', 1) }))
       .where('name', '=', name)
-      .where((row) => row.or([row('state', '=', 'dead'), row('expires_at', '<=', databaseTime())]))
+      .where((row) => row.or([row('state', '!=', 'live'), row('expires_at', '<=', databaseTime())]))
       .returning(['number', 'incarnation'])
       .executeTakeFirst();
     if (rejoined !== undefined) return { name, number: rejoined.number, incarnation: Number(rejoined.incarnation) };

@@ -10,6 +10,7 @@ const node = (name: string, changes: Partial<ClusterNode> = {}): ClusterNode => 
   incarnation: 1,
   isLive: true,
   isDraining: false,
+  isRemoved: false,
   isPresent: true,
   expiresAtMs: 0,
   joinedAtMs: 0,

@@ -35,6 +35,7 @@ import {
 /** Nothing is read for it: the rounds of the member do that. */
 const lookEveryMs = 20;
 const rejoinMs = 100;
+const removedReason = 'this node was removed from the cluster: start it again if it is to be one of its nodes';
 const connectMs = 5000;
 /** How long a server of the same name, which was just killed, may be taken for live. */
 const joinMsMax = 5000;
@@ -132,6 +133,7 @@ export class ServerNode implements NodeLock {
     }
     this.#stopLooking = every(this.#deps.clock, lookEveryMs, () => {
       if (this.#member?.term !== null) return;
+      if (this.#member.isRemoved) this.#replaced.resolve(removedReason);
       this.#replaced.resolve('another node has taken the place of this one. Start it again: it then stands by');
     });
   }
@@ -192,6 +194,7 @@ export class ServerNode implements NodeLock {
       if (interrupted?.aborted === true) throw new PlatformError('unavailable', 'interrupted while standing by');
       const term = this.#member?.term ?? null;
       if (term !== null) return term;
+      if (this.#member?.isRemoved === true) throw new PlatformError('wrong_state', removedReason);
       if (clock.nowMs() >= untilMs) throw new PlatformError('unavailable', 'another node was faster: start this one again');
       const serving = isLogged ? undefined : await servingNode(db);
       if (serving !== undefined && serving !== this.name) {

@@ -122,6 +122,7 @@ export class ClusterView {
   /** Of a host whose certificate is refused from now on. */
   async forget(name: string): Promise<void> {
     await this.#deps.states.remove(name);
+    this.#deps.hosts.forget(name);
   }
 
   /** Where workers started and moved last, newest first. */

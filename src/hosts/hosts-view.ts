@@ -60,6 +60,8 @@ export interface UnplacedWorker extends WorkerSize {
 export interface HostsView {
   list(): readonly ObservedHost[];
   unplaced(): readonly UnplacedWorker[];
+  /** Of a host whose certificate is refused from now on: its workers start elsewhere at once, and then it is listed no more. */
+  forget(host: string): void;
   /** Called when a host or one of its workers changed. Returns a function that unsubscribes. */
   onChange(listener: () => void): () => void;
 }

@@ -99,6 +99,21 @@ test('workers of a lost host start on another one', async () => {
   assert(await runs(home, 'w'));
 });
 
+test('a host that is removed is waited for no longer: its workers start elsewhere, and it is listed no more', async () => {
+  const home = await fixture.openHome({ times: { awayMax: 60_000, unclaimedMax: 600 } });
+  await fixture.openHost('h1');
+  await ready(home, 'w');
+  await fixture.openHost('h2');
+  fixture.home = null; // no node accepts its certificate
+  home.view.forget('h1');
+  await viewWhere(home, (each) => isReady('w')(each) && each.host?.name === 'h2');
+  assert.deepEqual(
+    home.view.list().map(({ name }) => name),
+    ['home', 'h2'],
+  );
+  assert(await runs(home, 'w'));
+});
+
 test('a host that stops moves its workers first: each serves until its replacement is ready', async () => {
   const home = await fixture.openHome();
   const agent = await fixture.openHost('h1');

@@ -83,6 +83,8 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   /** When instances began to move for the spread. */
   #spreadAtMs: number[] = [];
   readonly #leaving = new Set<string>();
+  /** Hosts whose certificates are refused. */
+  readonly #removed = new Set<string>();
   readonly #starting = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(view: WorkerView) => void>();
   readonly #endListeners = new Set<(id: string, exit: WorkerExit | null) => void>();
@@ -145,6 +147,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
         ...[...this.#unplaced.values()].map(({ spec, reason, sinceMs }) => unplacedWorker(this.#placedSpec(spec), reason, sinceMs)),
         ...this.#blocked,
       ],
+      forget: (host) => this.#forget(host),
       onChange: (listener) => {
         this.#hostListeners.add(listener);
         return () => this.#hostListeners.delete(listener);
@@ -336,6 +339,27 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     });
     for (const worker of plan.ending) this.#endFunction(worker);
     this.#dismissDrained();
+    this.#dropRemoved();
+  }
+
+  #forget(name: string): void {
+    const host = this.#linked.host(name);
+    if (host === undefined) return;
+    this.#removed.add(name);
+    host.lose('the host was removed');
+    this.#round();
+  }
+
+  /** Not while workers are left on it: it is lost, so they start elsewhere. One that has joined again stays. */
+  #dropRemoved(): void {
+    for (const name of this.#removed) {
+      const host = this.#linked.host(name);
+      if (host?.isLost === true && host.workers.length > 0) continue;
+      this.#removed.delete(name);
+      if (host?.isLost !== true) continue;
+      this.#linked.remove(name);
+      this.#hostsChanged();
+    }
   }
 
   #busyVariants(views: readonly WorkerView[]): Pick<MoveLimits, 'busyVariants' | 'movingVariants'> {

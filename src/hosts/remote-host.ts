@@ -192,6 +192,15 @@ export class RemoteHost {
     this.#link?.command({ method: 'restart', key: worker.key, reason }).catch(() => undefined);
   }
 
+  /** Its agent cannot return, so its workers are not waited for. */
+  lose(why: string): void {
+    this.#link?.close(why);
+    this.#cancelAway();
+    if (this.#isLost) return;
+    this.#isLost = true;
+    this.#deps.onLost(this);
+  }
+
   /** The agent stops its workers and ends. */
   dismiss(reason: string): void {
     this.#link?.dismiss(reason);

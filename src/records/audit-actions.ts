@@ -20,6 +20,7 @@ export type ResourceKind =
   | 'model-card'
   | 'model-group'
   | 'model-version'
+  | 'node'
   | 'object'
   | 'pipeline'
   | 'plan'
@@ -125,6 +126,7 @@ const resourceKinds = {
   RegisterScalableTarget: 'scalable-target',
   RejectedCalls: 'access',
   RemoveHost: 'host',
+  RemoveNode: 'node',
   RemoveTargets: 'rule',
   ResumeTransformJob: 'transform',
   RevokeJoinToken: 'cluster',

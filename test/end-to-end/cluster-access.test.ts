@@ -58,6 +58,20 @@ describe('access to a cluster', { skip: whyNoPostgres(), timeout: 120_000 }, () 
     await host.close();
   });
 
+  test('a dead node can be removed, and one that is live cannot', async () => {
+    const lease = '1, 1, 1, 0';
+    await postgres.psql(
+      `insert into cluster_nodes (name, number, incarnation, expires_at, joined_at, clock_offset, draining, state, version)
+       values ('gone', 9, 1, ${lease}, 'dead', '0.1.0')`,
+      'penstock',
+    );
+    assert.match(await run('status'), /^gone +dead/m);
+    await assert.rejects(run('remove', 'a'), /node a is live \(serves\): stop its process first.*then remove it/);
+    assert.match(await run('remove', 'gone'), /node gone was removed/);
+    assert.doesNotMatch(await run('status'), /^gone/m);
+    await assert.rejects(run('remove', 'gone', '--node'), /there is no node gone: the nodes are a/);
+  });
+
   test('a token can be for one host, be revoked, and is recorded in the audit without its secret', async () => {
     const created = JSON.parse(await run('token', 'create', '--name', 'h3', '--output', 'json')) as { id: string; token: string };
     await assert.rejects(joinAs('h4', created.token), { code: 'forbidden' });
@@ -67,7 +81,7 @@ describe('access to a cluster', { skip: whyNoPostgres(), timeout: 120_000 }, () 
     await assert.rejects(joinAs('h5', other.token), { code: 'forbidden' });
     const { items } = await server.callWell<{ items: { action: string; target: string }[] }>('GET', '/audit?limit=50');
     const seen = items.map(({ action, target }) => `${action} ${target}`);
-    for (const line of [`CreateJoinToken ${other.id}`, `RevokeJoinToken ${other.id}`, 'JoinHost h3', 'RemoveHost h1']) {
+    for (const line of [`CreateJoinToken ${other.id}`, `RevokeJoinToken ${other.id}`, 'JoinHost h3', 'RemoveHost h1', 'RemoveNode gone']) {
       assert.ok(seen.includes(line), `${line} in ${seen.join(', ')}`);
     }
     assert.ok(!JSON.stringify(items).includes(parseJoinToken(created.token).secret));

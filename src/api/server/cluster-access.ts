@@ -1,8 +1,10 @@
 /** Routes of what joins a cluster: tokens, removed hosts, and the certificate authority. */
 import { z } from 'zod';
 import type { CreatedJoinToken, JoinTokenSummary, NodeLinks } from '../../authority/index.ts';
+import { removeNode } from '../../cluster/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { peerName } from '../../links/index.ts';
+import { inTransaction } from '../../storage/index.ts';
 import { pageBody } from '../bodies.ts';
 import { isoTime, pageByOffset, pageQuery } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
@@ -94,6 +96,20 @@ function certificateRoutes({ cluster, audit, db, keys, nodeLinks }: Services): A
         await hosts.remove(host);
         await cluster?.forget(host);
         await audit.record(db, { who: caller.keyId, action: 'RemoveHost', target: host, outcome: 'ok', detail: null });
+      },
+    }),
+    apiRoute('DELETE /cluster/nodes/:node', {
+      summary: 'Remove a dead node from the cluster',
+      description:
+        'It is listed no more, and its certificates are refused. Rejected with `wrong_state` for a live node: stop it first. A node that is started under the name later joins as a new one.',
+      params: z.strictObject({ node: z.string().min(1).max(253) }),
+      handle: async ({ params: { node }, caller }) => {
+        const { hosts } = of(nodeLinks);
+        await inTransaction(db, async (tx) => {
+          await removeNode(tx, node);
+          await audit.record(tx, { who: caller.keyId, action: 'RemoveNode', target: node, outcome: 'ok', detail: null });
+        });
+        await hosts.refresh();
       },
     }),
     apiRoute('POST /cluster/rotate', {

@@ -43,6 +43,7 @@ const names = {
   'model-card': { service: 'sagemaker', type: 'AWS::SageMaker::ModelCard' },
   'model-group': { service: 'sagemaker', type: 'AWS::SageMaker::ModelPackageGroup' },
   'model-version': { service: 'sagemaker', type: 'AWS::SageMaker::ModelPackage' },
+  node: { service: 'sagemaker', type: null },
   object: { service: 's3', type: 'AWS::S3::Object' },
   pipeline: { service: 'sagemaker', type: 'AWS::SageMaker::Pipeline' },
   plan: { service: 'sagemaker', type: null },

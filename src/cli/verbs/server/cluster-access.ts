@@ -1,6 +1,6 @@
 /** `penstock cluster token create | list | revoke`, `penstock cluster remove` and `penstock cluster rotate`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CreatedJoinTokenBody, JoinTokenBody, RotationBody } from '../../../api/index.ts';
+import type { ClusterBody, CreatedJoinTokenBody, JoinTokenBody, RotationBody } from '../../../api/index.ts';
 import { parseDurationMs } from '../../../objective.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
@@ -20,6 +20,11 @@ interface TokenOptions extends CommonOptions {
 interface RotateOptions extends CommonOptions {
   readonly urgent?: boolean;
   readonly clusterKey?: boolean;
+}
+
+interface RemoveOptions extends CommonOptions {
+  readonly node?: boolean;
+  readonly host?: boolean;
 }
 
 /** As the server has it. */
@@ -63,13 +68,21 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
       return 0;
     },
   );
-  verb(cluster, context, 'remove <host>', 'remove a host: its certificate is refused at once').runs(
-    async (session, _options, host: string) => {
-      await (await session.client()).delete(`/cluster/hosts/${pathSegment(host)}`);
-      session.print({ removed: host }, `${host} was removed: it can join again with a new token\n`);
+  verb(cluster, context, 'remove <name>', 'remove a host, or a dead node: its certificate is refused at once')
+    .with((command) =>
+      command
+        .addOption(new Option('--node', 'the node of this name, if a host has it as well').conflicts('host'))
+        .option('--host', 'the host of this name, if a node has it as well'),
+    )
+    .runs(async (session, options: RemoveOptions, name: string) => {
+      const client = await session.client();
+      const kind =
+        options.node === true ? 'node' : options.host === true ? 'host' : kindOf(await client.get<ClusterBody>('/cluster'), name);
+      await client.delete(`/cluster/${kind}s/${pathSegment(name)}`);
+      const then = kind === 'node' ? 'a process that is started under its name joins as a new node' : 'it can join again with a new token';
+      session.print({ removed: name, kind }, `${kind} ${name} was removed: ${then}\n`);
       return 0;
-    },
-  );
+    });
   verb(cluster, context, 'rotate', 'replace the certificate authority of the cluster')
     .with((command) =>
       command
@@ -88,6 +101,14 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
       session.print(rotation, `certificate authority ${rotation.authority} issues certificates ${when}\n`);
       return 0;
     });
+}
+
+/** The machine of the node that serves is among the hosts under its name. */
+function kindOf({ nodes, hosts }: ClusterBody, name: string): 'node' | 'host' {
+  const isNode = nodes.some((node) => node.name === name);
+  const isHost = hosts.some((host) => host.name === name && !host.is_home);
+  if (isNode && isHost) throw new CliError(`a node and a host are named ${name}: add --node or --host`);
+  return isNode ? 'node' : 'host';
 }
 
 /** In milliseconds. */

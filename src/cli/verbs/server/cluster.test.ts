@@ -165,6 +165,37 @@ for (const verb of ['cordon', 'uncordon']) {
   });
 }
 
+describe('a removal', () => {
+  const hosts = [host, { ...host, name: 'a', is_home: true }, { ...host, name: 'b' }];
+  for (const { argv, path } of [
+    { argv: ['h1'], path: 'hosts/h1' },
+    { argv: ['a'], path: 'nodes/a' },
+    { argv: ['b', '--node'], path: 'nodes/b' },
+    { argv: ['b', '--host'], path: 'hosts/b' },
+    { argv: ['unknown'], path: 'hosts/unknown' },
+  ]) {
+    test(`of ${argv.join(' ')} is one of ${path}`, async () => {
+      const deleted: string[] = [];
+      const answer: RequestListener = ({ method, url }, response) => {
+        if (method === 'DELETE') deleted.push(url ?? '');
+        response.end(method === 'DELETE' ? undefined : JSON.stringify({ ...cluster, hosts }));
+      };
+      assert.equal((await runAgainst(answer, ['cluster', 'remove', ...argv])).code, 0);
+      assert.deepEqual(deleted, [`/api/v1/cluster/${path}`]);
+    });
+  }
+
+  test('names nothing by accident: a name that a node and a host have needs one more word', async () => {
+    const answer: RequestListener = ({ method }, response) => {
+      assert.equal(method, 'GET');
+      response.end(JSON.stringify({ ...cluster, hosts }));
+    };
+    const { code, stderr } = await runAgainst(answer, ['cluster', 'remove', 'b']);
+    assert.equal(code, 1);
+    assert.match(stderr, /a node and a host are named b: add --node or --host/);
+  });
+});
+
 describe('a join token', () => {
   for (const ttl of ['30d', 'soon']) {
     test(`is not asked for with --ttl ${ttl}: the longest time is named`, async () => {
