@@ -105,12 +105,18 @@ describe('waiting for an endpoint', () => {
     await Promise.all([deployments.remove('prod', 'me'), assert.rejects(other, refusal('not_found', /prod/))]);
   });
 
-  test('shows why a step fails, and the step is retried every second', async () => {
-    const { deployments, provider, clock } = await openDeploymentFixture();
+  test('shows why a step fails, and the step is retried every second', async (t) => {
+    const { deployments, provider, clock, log } = await openDeploymentFixture();
+    const { mock } = t.mock.method(log, 'warn', () => undefined);
     provider.refuses = new PlatformError('unavailable', 'no more processes');
     await deployments.create(prod, 'me');
     await settle();
     assert.match(deployments.get('prod').reason ?? '', /start: no more processes/);
+    for (let second = 0; second < 130; second++) {
+      clock.advance(1000);
+      await settle(2);
+    }
+    assert.ok(mock.callCount() >= 2 && mock.callCount() <= 3, `${mock.callCount()} warnings in 130 seconds`);
     provider.refuses = null;
     clock.advance(1000);
     assert.equal((await deployments.waitFor('prod', 1000)).reason, null);

@@ -21,6 +21,7 @@ export {
   requestsLogGroup,
 } from './log-groups/platform-lines.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';
+export { RepeatedWarning } from './repeated-warning.ts';
 export type { RequestEnd } from './request-log/line-sampler.ts';
 export type { PlanLine, RequestLine } from './request-log/request-line.ts';
 export { RequestTraces } from './traces/request-traces.ts';

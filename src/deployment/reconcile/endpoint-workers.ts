@@ -8,7 +8,7 @@ import type { Clock } from '../../clock.ts';
 import { heldVcpu, instanceType, type PriceTable, threadsOf } from '../../costs/index.ts';
 import { defined } from '../../defined.ts';
 import { messageOf } from '../../errors.ts';
-import type { Log } from '../../logs/index.ts';
+import { type Log, RepeatedWarning } from '../../logs/index.ts';
 import { nameKey } from '../../names.ts';
 import type { Provider, WorkerSpec, WorkerView } from '../../providers/index.ts';
 import { baseNameOf, type ModelVersion, modelArtifactOf } from '../../registry/index.ts';
@@ -58,6 +58,7 @@ export class EndpointWorkers {
   /** By draining worker: a function that ends the wait for its last responses. */
   readonly #draining = new Map<string, () => void>();
   readonly #functions: FunctionWorkers;
+  readonly #functionWarning: RepeatedWarning;
   /** By variant and model: the last function that failed to start, until another one succeeds. */
   readonly #failedFunctions = new Map<string, WorkerHealth>();
   /** Workers from before the last reload, to be replaced. */
@@ -74,6 +75,7 @@ export class EndpointWorkers {
     this.#deps = deps;
     this.#owner = owner;
     this.#functions = new FunctionWorkers(deps);
+    this.#functionWarning = new RepeatedWarning(deps, 'a function failed to start');
   }
 
   /** Workers listed by the provider. */
@@ -272,6 +274,7 @@ export class EndpointWorkers {
       const worker = this.#servedWorker(view, link);
       if (worker === null) continue;
       this.#attached.set(id, link);
+      this.#functionWarning.over();
       this.#failedFunctions.delete(nameOf({ variant: nameKey(worker.variant), model: worker.version.name }));
       serving.attach(worker);
     }
@@ -287,13 +290,12 @@ export class EndpointWorkers {
   #functionFailed(id: string, reason: string): void {
     const request = this.#functions.requestOf(id);
     if (request === undefined || this.#draining.has(id)) return;
-    const { log, serving } = this.#deps;
     const kind = kindOf(request);
     const failed = { id, ...kind, isReady: false, isDraining: false, hasFailed: true, reason };
     this.#failedFunctions.set(nameOf(kind), failed);
-    log.warn({ endpoint: request.endpoint, worker: id, memoryMiB: request.memoryMiB, reason }, 'a function failed to start');
+    this.#functionWarning.warn({ endpoint: request.endpoint, memoryMiB: request.memoryMiB, reason }, { worker: id });
     this.#end(id);
-    serving.functionFailed(id, reason);
+    this.#deps.serving.functionFailed(id, reason);
     this.#owner.onFunctionFailed();
   }
 

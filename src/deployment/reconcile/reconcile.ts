@@ -3,6 +3,7 @@
  * at every change and once a second, so a missed change is corrected within a second.
  */
 import { messageOf } from '../../errors.ts';
+import { RepeatedWarning } from '../../logs/index.ts';
 import { nameKey } from '../../names.ts';
 import type { WorkerView } from '../../providers/index.ts';
 import { productionVariants, type VariantConfig } from '../config/endpoint-config.ts';
@@ -38,6 +39,7 @@ export class EndpointReconciler {
   #status: StatusAndReason | null = null;
   /** The error of the last step that failed. */
   #trouble: string | null = null;
+  readonly #warning: RepeatedWarning;
   readonly #workers: EndpointWorkers;
   /** Ends the current step's wait for pending requests. */
   #stopWaiting: () => void = () => {};
@@ -50,6 +52,7 @@ export class EndpointReconciler {
   constructor(endpoint: DesiredEndpoint, deps: ReconcilerDeps, counts: ScaledCounts = new Map()) {
     this.#deps = deps;
     this.#endpoint = endpoint;
+    this.#warning = new RepeatedWarning(deps, 'a deployment step failed: tried again each second');
     for (const [variant, count] of counts) this.#scaled.set(variant, { count, leaving: [] });
     this.#desired = desiredOf(endpoint, this.#scaled);
     this.#workers = new EndpointWorkers(deps, {
@@ -191,13 +194,14 @@ export class EndpointReconciler {
       } catch (error) {
         // Retried within a second; until then the status shows the error.
         this.#trouble = `${step.kind}: ${messageOf(error)}`;
-        this.#deps.log.warn({ endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) }, 'a deployment step failed');
+        this.#warning.warn({ endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) });
         this.#publishStatus();
         return false;
       }
       if (this.#rerunRequested) return true;
     }
     this.#trouble = null;
+    this.#warning.over();
     return true;
   }
 
