@@ -5,6 +5,7 @@ import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { openLogs } from '../logs/index.ts';
+import type { WorkerView } from '../providers/index.ts';
 import { Audit, Decisions, Events } from '../records/index.ts';
 import type { OpenDatabase } from '../storage/index.ts';
 import { ClusterView } from './cluster-view.ts';
@@ -129,6 +130,16 @@ describe('the cluster as its operators see it', () => {
     hosts.set('a', { isHome: true });
     const isWrongState = (error: unknown): boolean => error instanceof PlatformError && error.code === 'wrong_state';
     await assert.rejects(view.setWanted('a', 'draining', 'ada'), isWrongState);
+  });
+
+  test('knows where each worker runs: on a host, on the machine of the home, or nowhere', () => {
+    hosts.set('a', { isHome: true, zone: 'home' });
+    hosts.lost = [{ worker: 'd9', endpoint: 'digits', reason: 'no room', sinceMs: 0, cpuMilli: 1, memoryMiB: 1, accelerator: null }];
+    const placeOf = (id: string, host?: WorkerView['host']): string | undefined =>
+      view.placeOf({ spec: { id }, ...(host === undefined ? {} : { host }) } as WorkerView)?.name;
+    assert.equal(placeOf('d0', { name: 'h1', zone: 'b' }), 'h1');
+    assert.equal(placeOf('d1'), 'a');
+    assert.equal(placeOf('d9'), undefined);
   });
 
   test('names the workers that cannot leave a host', () => {

@@ -3,6 +3,7 @@ import { type Clock, Loop } from '../clock.ts';
 import { type ClusterState, clockNotes, clockOffsetMsMax, describeNodes, type NodeStatus, readClusterState } from '../cluster/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
+import type { WorkerView } from '../providers/index.ts';
 import type { Decision, Decisions, Events } from '../records/index.ts';
 import type { Database } from '../storage/index.ts';
 import type { HostState, WantedHostState } from './host.ts';
@@ -98,6 +99,14 @@ export class ClusterView {
     const names = new Set(observed.map(({ name }) => name));
     const absent = states.list().filter(({ name }) => !names.has(name));
     return [...observed.map((host) => this.#statusOf(host)), ...absent.map(absentStatus)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Where a worker runs, as the provider lists it; null if it has no host. */
+  placeOf({ spec, host }: WorkerView): { readonly name: string; readonly zone: string } | null {
+    const { hosts } = this.#deps;
+    if (host !== undefined) return host;
+    if (hosts.unplaced().some(({ worker }) => worker === spec.id)) return null;
+    return hosts.list().find(({ isHome }) => isHome) ?? null;
   }
 
   /** Throws `not_found`. */

@@ -20,9 +20,9 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
       ready.splice(0, ready.length, ...variants.flatMap(({ workers }) => workers).filter(({ state }) => state === 'ready'));
       return ready.length > 0;
     });
-    const { hosts: known } = await fixture.call<ClusterReply>(node, 'GET', '/cluster');
-    const [{ pid, restarts } = { pid: null, restarts: 0 }] = ready;
-    return { pid, restarts, host: known.find((host) => host.workers > 0 && host.link === 'linked')?.name ?? 'home' };
+    const [{ pid, restarts, host, zone } = { pid: null, restarts: 0, host: null, zone: null }] = ready;
+    assert.equal(zone, 'default');
+    return { pid, restarts, host: host ?? 'none' };
   };
 
   before(async () => {
@@ -83,12 +83,10 @@ interface WorkerReply {
   readonly state: string;
   readonly pid: number | null;
   readonly restarts: number;
+  readonly host: string | null;
+  readonly zone: string | null;
 }
 
 interface EndpointReply {
   readonly variants: readonly { readonly workers: readonly WorkerReply[] }[];
-}
-
-interface ClusterReply {
-  readonly hosts: readonly { readonly name: string; readonly link: string; readonly workers: number }[];
 }

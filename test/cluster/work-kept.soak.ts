@@ -271,7 +271,7 @@ describe('work of a cluster whose parts die', { skip: whyNoPostgres() }, () => {
     await until('hosts have no workers', () => running() === 0);
     const { hosts: known } = await nodes.call<ClusterBody>(home, 'GET', '/cluster');
     assert.deepEqual(
-      known.filter(({ workers }) => workers > 0),
+      known.filter(({ worker_count: workers }) => workers > 0),
       [],
     );
   });

@@ -24,7 +24,7 @@ const host = (name: string, zone: string, changes: Partial<HostBody> = {}): Host
   silent_ms: 120,
   lag_ms: 1.2,
   address: '10.0.1.11',
-  workers: 5,
+  worker_count: 5,
   ...changes,
 });
 
@@ -48,16 +48,16 @@ function clusterBody(): ClusterBody {
       { ...node, name: 'c', state: 'dead', lease_ms: -900_000 },
     ],
     hosts: [
-      host('h1', 'a', { state: 'draining', workers: 2 }),
+      host('h1', 'a', { state: 'draining', worker_count: 2 }),
       host('h2', 'b'),
-      host('h3', 'c', { address: '10.0.3.11', vcpu_used: 1, workers: 1 }),
+      host('h3', 'c', { address: '10.0.3.11', vcpu_used: 1, worker_count: 1 }),
       host('h4', 'a', {
         state: 'lost',
         link: 'lost',
         silent_ms: 64_000,
         lag_ms: null,
         address: null,
-        workers: 0,
+        worker_count: 0,
         vcpu_used: 0,
         memory_used_mib: 0,
       }),
@@ -93,7 +93,7 @@ function hostDetail(): HostDetailBody {
   const blocked = [
     { worker: 'digits.alltraffic.3.2', endpoint: 'digits', reason: 'no ready host has 2 vCPU and 4 GiB free; 4 hosts known', since: at(9) },
   ];
-  return { ...host('h1', 'a', { state: 'draining' }), workers, blocked };
+  return { ...host('h1', 'a', { state: 'draining', worker_count: workers.length }), workers, blocked };
 }
 
 describe('the page of a cluster', { skip: noBrowser }, () => {

@@ -144,7 +144,12 @@ describe('a scikit-learn model', { skip: typeof environment === 'string' && envi
 
   test('counts its cold start, and shows the memory of its fork server, for Prometheus', async () => {
     const status = await server.call('GET', '/status');
-    const forkServers = status.at('fork_servers') as { interpreter: string; threads: number; rss_bytes: number | null; workers: number }[];
+    const forkServers = status.at('fork_servers') as {
+      interpreter: string;
+      threads: number;
+      rss_bytes: number | null;
+      worker_count: number;
+    }[];
     const page = await (await fetch(`${server.url}/metrics`)).text();
     const valueOf = (line: string): number =>
       Number(
@@ -156,7 +161,7 @@ describe('a scikit-learn model', { skip: typeof environment === 'string' && envi
     const how = forkServers.length > 0 ? 'fork' : 'spawn';
     assert.equal(valueOf(`penstock_python_start_seconds_count{how="${how}"}`), 1);
     assert(valueOf(`penstock_python_start_seconds_sum{how="${how}"}`) > 0.001, 'seconds, until the first inference');
-    for (const { interpreter, threads, workers } of forkServers) {
+    for (const { interpreter, threads, worker_count: workers } of forkServers) {
       assert.equal(workers, 1);
       const bytes = valueOf(`penstock_fork_server_memory_bytes{interpreter="${interpreter}",threads="${threads}"}`);
       assert(bytes > 2 ** 25 && bytes < 2 ** 32, `${bytes} bytes hold scikit-learn`);

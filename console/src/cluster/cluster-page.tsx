@@ -74,7 +74,7 @@ function NoCluster(): ReactElement {
 function Numbers({ cluster: { nodes, hosts, wanted, pending, moving } }: { readonly cluster: ClusterBody }): ReactElement {
   const live = nodes.filter(({ state }) => state === 'serves' || state === 'stands by').length;
   const ready = hosts.filter(({ state }) => state === 'ready').length;
-  const workers = hosts.reduce((sum, host) => sum + host.workers, 0);
+  const workers = hosts.reduce((sum, host) => sum + host.worker_count, 0);
   const [vcpu, used] = [hosts.reduce((sum, host) => sum + host.vcpu, 0), hosts.reduce((sum, host) => sum + host.vcpu_used, 0)];
   return (
     <NumberStrip

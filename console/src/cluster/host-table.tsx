@@ -39,7 +39,7 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
       sort: ({ memory_mib: memory, memory_used_mib: used }) => used / Math.max(1, memory),
       cell: ({ memory_mib: memory, memory_used_mib: used }) => `${mib(used)} of ${mib(memory)}`,
     },
-    { title: 'Workers', isNumber: true, sort: ({ workers }) => workers, cell: ({ workers }) => count(workers) },
+    { title: 'Workers', isNumber: true, sort: ({ worker_count: workers }) => workers, cell: ({ worker_count: workers }) => count(workers) },
     { title: 'Link', isWide: true, cell: (host) => linkText(host) },
     { title: 'Address', isWide: true, cell: ({ address }) => address ?? <span className="dim">–</span> },
   ];

@@ -156,7 +156,7 @@ export function selectionBodyOf(
   return {
     ...recordBodyOf(ladder, ladder.selection),
     contract: `${variant.group}/${variant.version}`,
-    unloaded: unloaded.map((each) => ({ ...each })),
+    unloaded: unloaded.map(({ workers, ...each }) => ({ ...each, worker_count: workers })),
     challenger: challengerBodyOf(ladder, view, challengers.evidenceOf(endpoint, ladder.challenger?.model ?? '')),
     labelled: labelledBodyOf(quality, ladder.floor),
     ...countsOf(ladder, view, quality),

@@ -26,6 +26,7 @@ import {
   instanceTypeDefault,
   variantFields,
 } from '../../fields/index.ts';
+import type { ClusterView } from '../../hosts/index.ts';
 import { formatObjective, type Objective, parseObjective } from '../../objective.ts';
 import type { WorkerView } from '../../providers/index.ts';
 import { multiModelOf, multiModelUri, type Registry } from '../../registry/index.ts';
@@ -76,6 +77,7 @@ type Services = Pick<
   | 'selectionReview'
   | 'selectionWatch'
   | 'challengers'
+  | 'cluster'
   | 'serving'
   | 'tables'
   | 'targets'
@@ -263,7 +265,8 @@ export async function endpointBodyOf(
     targets,
     challengers,
     selectionWatch,
-  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets' | 'challengers' | 'selectionWatch'>,
+    cluster,
+  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets' | 'challengers' | 'selectionWatch' | 'cluster'>,
   overview: Shares,
 ): Promise<EndpointBody> {
   const inTime = await overview.inTime(view);
@@ -294,7 +297,7 @@ export async function endpointBodyOf(
         ...variantBodyOf(
           variant,
           config.variants,
-          { observed, served: now, multiModel: multiModelBodyOf(config.name, now, targets) },
+          { observed, served: now, multiModel: multiModelBodyOf(config.name, now, targets), cluster },
           ledger.usage(config.name, variant.name),
         ),
         decision,
@@ -372,6 +375,7 @@ interface ObservedVariant {
   readonly observed: EndpointView['variants'][number] | undefined;
   readonly served: ServedVariant | undefined;
   readonly multiModel: VariantBody['multi_model'];
+  readonly cluster: Pick<ClusterView, 'placeOf'> | null;
 }
 
 /** Null unless the model of the variant is a folder of models. */
@@ -389,7 +393,7 @@ function multiModelBodyOf(
 function variantBodyOf(
   config: VariantConfig,
   variants: readonly VariantConfig[],
-  { observed, served, multiModel }: ObservedVariant,
+  { observed, served, multiModel, cluster }: ObservedVariant,
   usage: Usage,
 ): Omit<VariantBody, 'decision'> {
   return {
@@ -409,7 +413,7 @@ function variantBodyOf(
     batch_size_max: served?.batchSizeMax ?? null,
     statistics: served === undefined ? null : statisticsOf(served.statistics),
     usage: usageOf(usage),
-    workers: (observed?.workers ?? []).map(workerBodyOf),
+    workers: (observed?.workers ?? []).map((worker) => workerBodyOf(worker, cluster?.placeOf(worker) ?? null)),
   };
 }
 
@@ -457,7 +461,7 @@ function usageOf(usage: Usage): UsageBody {
   };
 }
 
-function workerBodyOf(worker: WorkerView): WorkerBody {
-  const { spec, state, pid, rssBytes, restarts, reason } = worker;
-  return { id: spec.id, model: spec.displayName ?? spec.modelName, state, pid, rss_bytes: rssBytes, restarts, reason };
+function workerBodyOf({ spec, state, pid, rssBytes, restarts, reason }: WorkerView, place: WorkerView['host'] | null): WorkerBody {
+  const { name: host = null, zone = null } = place ?? {};
+  return { id: spec.id, model: spec.displayName ?? spec.modelName, state, host, zone, pid, rss_bytes: rssBytes, restarts, reason };
 }

@@ -78,7 +78,7 @@ export const selectionBody = z.strictObject({
     .describe('Candidates that cannot answer in place of the reference.'),
   decided_at: time,
   unloaded: z
-    .array(z.strictObject({ model: z.string(), workers: z.number(), reason: z.string() }))
+    .array(z.strictObject({ model: z.string(), worker_count: z.number(), reason: z.string() }))
     .describe('Models that workers could not load: plans that need them are left out there until they load.'),
   loaded: z.array(z.string()).describe('Models that each worker loads.'),
   floor_plan: z.string().describe('The plan that instances are sized for; functions run no other.'),

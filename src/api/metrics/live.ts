@@ -20,6 +20,7 @@ type Services = Pick<
   | 'batching'
   | 'challengers'
   | 'clock'
+  | 'cluster'
   | 'decisions'
   | 'deployments'
   | 'events'

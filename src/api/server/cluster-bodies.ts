@@ -35,7 +35,7 @@ const hostBody = z.strictObject({
   silent_ms: z.number().nullable().describe('Since the last byte of its agent; null if it has not been linked to this home.'),
   lag_ms: z.number().nullable().describe('Round trip of the last beat.'),
   address: z.string().nullable(),
-  workers: z.number(),
+  worker_count: z.number(),
 });
 
 const hostWorkerBody = z.strictObject({
@@ -116,7 +116,7 @@ export function hostBodyOf(host: HostStatus): HostBody {
     on_notice: host.isOnNotice,
     silent_ms: silentMs === null ? null : Math.round(silentMs),
     lag_ms: lagMs,
-    workers: workers.length,
+    worker_count: workers.length,
   };
 }
 

@@ -128,7 +128,7 @@ function status(
     executors: { ready: count('ready'), starting: count('starting'), failed: count('failed') },
     workers_rss_bytes: all.reduce((sum, worker) => sum + (worker.rssBytes ?? 0), 0),
     isolation: isolationBodyOf(server.isolation()),
-    fork_servers: server.forkServers().map(({ rssBytes, ...view }) => ({ ...view, rss_bytes: rssBytes })),
+    fork_servers: server.forkServers().map(({ rssBytes, workers, ...view }) => ({ ...view, rss_bytes: rssBytes, worker_count: workers })),
     notes: [
       ...(problem === null ? [] : [`the database is not available: ${problem}`]),
       ...new Set([...server.notes(), ...views.flatMap(({ notes }) => notes)]),

@@ -17,7 +17,7 @@ const forkServerBody = z
     state: z.enum(['starting', 'ready', 'resting']).describe('`resting`: it failed, and workers are spawned until it is tried again.'),
     pid: z.number().nullable(),
     rss_bytes: z.number().nullable(),
-    workers: z.number().describe('Running workers that it forked.'),
+    worker_count: z.number().describe('Running workers that it forked.'),
     note: z.string().nullable().describe('Why it rests.'),
   })
   .describe('A process that has the libraries of a Python environment imported, and forks workers.');

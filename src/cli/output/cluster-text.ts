@@ -60,7 +60,7 @@ export function hostsText(hosts: readonly HostBody[]): string {
     { title: 'STATE', cell: ({ state, on_notice: isOnNotice }) => (isOnNotice ? `${state}, on notice` : state) },
     { title: 'VCPU', cell: ({ vcpu, vcpu_used: used }) => `${used}/${vcpu}`, align: 'right' },
     { title: 'MEMORY', cell: ({ memory_mib: memory, memory_used_mib: used }) => `${used}/${memory} MiB`, align: 'right' },
-    { title: 'WORKERS', cell: ({ workers }) => workers, align: 'right' },
+    { title: 'WORKERS', cell: ({ worker_count: workers }) => workers, align: 'right' },
     { title: 'LINK', cell: linkText },
     { title: 'ADDRESS', cell: ({ address }) => address },
   ]);

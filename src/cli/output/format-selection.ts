@@ -59,7 +59,10 @@ export function selectionFields(selection: ServedSelection): readonly (readonly 
     ],
     ['labels', labelled === null ? null : labelledText(labelled)],
     ['challenger', challenger === null ? null : challengerText(challenger)],
-    ['not loaded', unloaded.map(({ model, workers, reason }) => `${model} (${countText(workers, 'worker')}): ${reason}`).join('\n')],
+    [
+      'not loaded',
+      unloaded.map(({ model, worker_count: workers, reason }) => `${model} (${countText(workers, 'worker')}): ${reason}`).join('\n'),
+    ],
     ['left out', selection.left_out.map(({ reason }) => reason).join('\n')],
   ];
 }

@@ -21,7 +21,17 @@ const counters = (requests: number, more: Partial<StatisticsBody> = {}): Statist
 });
 
 function sample(atMs: number, statistics: StatisticsBody | null): TopSample {
-  const worker = { id: 'w', model: 'digits/1', state: 'ready', pid: 1, rss_bytes: 2 ** 20, restarts: 0, reason: null };
+  const worker = {
+    id: 'w',
+    model: 'digits/1',
+    state: 'ready',
+    host: null,
+    zone: null,
+    pid: 1,
+    rss_bytes: 2 ** 20,
+    restarts: 0,
+    reason: null,
+  };
   const settings = bodyOfFields(variantFields, { ...defaultsOf(variantFields), instanceCount: 1 }, null);
   const variant = { ...settings, name: 'AllTraffic', model: 'digits/1', shadow: null, multi_model: null, ready: 1 };
   const instances = {

@@ -189,7 +189,7 @@ const workerStates: Readonly<Record<string, StateKind>> = {
 
 type Worker = VariantBody['workers'][number];
 
-const workerColumns: readonly TableColumn<Worker>[] = [
+const columns: readonly TableColumn<Worker>[] = [
   { title: 'Worker', cell: ({ id }) => <span className="mono">{id}</span>, sort: ({ id }) => id },
   { title: 'Version', cell: ({ model }) => model, sort: ({ model }) => model },
   {
@@ -197,19 +197,31 @@ const workerColumns: readonly TableColumn<Worker>[] = [
     cell: ({ state }) => <LiveStateMark kind={workerStates[state] ?? 'zero'} word={state} />,
     sort: ({ state }) => state,
   },
+  {
+    title: 'Host',
+    cell: ({ host, zone }) => (
+      <>
+        {host ?? <span className="dim">none</span>} <span className="mut">{zone}</span>
+      </>
+    ),
+    sort: ({ host }) => host,
+  },
   { title: 'Memory', isNumber: true, cell: ({ rss_bytes: memory }) => bytes(memory), sort: ({ rss_bytes: memory }) => memory },
   { title: 'Process', isNumber: true, isWide: true, cell: ({ pid }) => pid ?? '–' },
   { title: 'Restarts', isNumber: true, cell: ({ restarts }) => count(restarts), sort: ({ restarts }) => restarts },
   { title: 'Reason', isWide: true, cell: ({ reason }) => <span className="mut">{reason ?? ''}</span> },
 ];
 
+const columnsOfOneMachine = columns.filter(({ title }) => title !== 'Host');
+
 function Workers({ variant }: { readonly variant: VariantBody }): ReactElement {
+  const hasHosts = variant.workers.some(({ host }) => host !== null);
   return (
     <Card title={`Workers of ${variant.name}`} end={formatEnvironments(variant.environments)}>
       <DataTable
         caption={`Workers of ${variant.name}`}
         isDense
-        columns={workerColumns}
+        columns={hasHosts ? columns : columnsOfOneMachine}
         rows={variant.workers}
         keyOf={({ id }) => id}
         whenEmpty="No workers are running."

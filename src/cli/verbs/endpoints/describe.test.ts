@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { test } from 'node:test';
 import { runAgainst } from '../../../../test/cli-fixture.ts';
-import type { StatisticsBody, VariantBody, VersionBody } from '../../../api/index.ts';
+import type { EndpointBody, StatisticsBody, VariantBody, VersionBody, WorkerBody } from '../../../api/index.ts';
 import { batchableText, pythonFields } from '../../options/python-options.ts';
-import { countedText, variantsText } from './describe.ts';
+import { countedText, variantsText, workersText } from './describe.ts';
 
 const variant = (name: string, since: string | null) => ({ name, statistics: since === null ? null : ({ since } as StatisticsBody) });
 const [early, late] = ['2026-11-24T12:00:00.000Z', '2026-11-24T13:30:00.000Z'];
@@ -194,4 +194,19 @@ test('shows corrected predictions with the reason, and an endpoint that misses i
     stdout,
     /^AllTraffic +predicted, corrected +20 ms +39 ms .* the cheapest; corrected, as the last period had p95 39 ms instead of 81 ms$/m,
   );
+});
+
+test('shows on which host and in which zone each worker runs, if the server has hosts', () => {
+  const worker = { model: 'm/1', state: 'ready', pid: 7, rss_bytes: null, restarts: 0, reason: null };
+  const shown = (...places: readonly Pick<WorkerBody, 'id' | 'host' | 'zone'>[]): string => {
+    const workers = places.map((place) => ({ ...worker, ...place }));
+    return workersText({ variants: [{ workers } as unknown as VariantBody] } satisfies Pick<EndpointBody, 'variants'>, {
+      state: (text) => text,
+    });
+  };
+  assert.equal(
+    shown({ id: 'w.0', host: 'h1', zone: 'zone-1' }, { id: 'w.1', host: null, zone: null }),
+    'WORKER  MODEL  STATE  HOST  ZONE    PID  RESTARTS\nw.0     m/1    ready  h1    zone-1    7         0\nw.1     m/1    ready                  7         0\n',
+  );
+  assert.doesNotMatch(shown({ id: 'w.0', host: null, zone: null }), /HOST|ZONE/);
 });

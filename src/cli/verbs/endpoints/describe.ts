@@ -192,18 +192,6 @@ function endpointText(session: VerbSession, view: EndpointBody, usage: EndpointU
       { title: 'COLD START', cell: ({ environments }) => coldStartText(environments), align: 'right' },
     ],
   );
-  const workers = table(
-    view.variants.flatMap((variant) => variant.workers),
-    [
-      { title: 'WORKER', cell: (worker) => worker.id },
-      { title: 'MODEL', cell: (worker) => worker.model },
-      { title: 'STATE', cell: (worker) => session.style.state(worker.state) },
-      { title: 'PID', cell: (worker) => worker.pid, align: 'right' },
-      { title: 'MEMORY', cell: (worker) => (worker.rss_bytes === null ? null : bytesText(worker.rss_bytes)), align: 'right' },
-      { title: 'RESTARTS', cell: (worker) => worker.restarts, align: 'right' },
-      { title: 'LAST PROBLEM', cell: (worker) => worker.reason },
-    ],
-  );
   return [
     head,
     updateText(view),
@@ -214,10 +202,28 @@ function endpointText(session: VerbSession, view: EndpointBody, usage: EndpointU
     functions,
     foldersText(view),
     decidedText(view),
-    workers,
+    workersText(view, session.style),
   ]
     .filter((text) => text !== '')
     .join('\n');
+}
+
+/** The workers of all variants. Where each runs is empty on a server that is alone. */
+export function workersText({ variants }: Pick<EndpointBody, 'variants'>, style: Pick<VerbSession['style'], 'state'>): string {
+  return table(
+    variants.flatMap(({ workers }) => workers),
+    [
+      { title: 'WORKER', cell: ({ id }) => id },
+      { title: 'MODEL', cell: ({ model }) => model },
+      { title: 'STATE', cell: ({ state }) => style.state(state) },
+      { title: 'HOST', cell: ({ host }) => host },
+      { title: 'ZONE', cell: ({ zone }) => zone },
+      { title: 'PID', cell: ({ pid }) => pid, align: 'right' },
+      { title: 'MEMORY', cell: ({ rss_bytes: bytes }) => (bytes === null ? null : bytesText(bytes)), align: 'right' },
+      { title: 'RESTARTS', cell: ({ restarts }) => restarts, align: 'right' },
+      { title: 'LAST PROBLEM', cell: ({ reason }) => reason },
+    ],
+  );
 }
 
 function shadowText({ share, shares_workers: isShared }: NonNullable<VariantBody['shadow']>): string {

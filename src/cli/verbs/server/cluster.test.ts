@@ -21,14 +21,14 @@ const host: HostBody = {
   silent_ms: 20,
   lag_ms: 1.2,
   address: '10.0.1.11',
-  workers: 5,
+  worker_count: 5,
 };
 const cluster: ClusterBody = {
   nodes: [
     { name: 'a', state: 'serves', version: '0.1.0', joined_at: at, lease_ms: 2800, clock_offset_ms: 12 },
     { name: 'b', state: 'stands by', version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: -3000 },
   ],
-  hosts: [host, { ...host, name: 'h2', state: 'lost', link: 'lost', silent_ms: 64_000, lag_ms: null, address: null, workers: 0 }],
+  hosts: [host, { ...host, name: 'h2', state: 'lost', link: 'lost', silent_ms: 64_000, lag_ms: null, address: null, worker_count: 0 }],
   moving: [{ worker: 'digits.a.1.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h3', since: at }],
   pending: [{ worker: 'resnet.a.1.0', endpoint: 'resnet', reason: 'no ready host has 16 vCPU and 64 GiB free; 2 hosts known', since: at }],
   recent: [{ id: '1', at, endpoint: 'digits', trigger: 'start', worker: 'digits.a.1.1', from: null, to: 'h1', explanation: '' }],
@@ -50,7 +50,7 @@ const worker = (id: string): HostDetailBody['workers'][number] => ({
 });
 
 function detail(ids: readonly string[], changes: Partial<HostDetailBody> = {}): HostDetailBody {
-  return { ...host, state: 'draining', workers: ids.map(worker), blocked: [], ...changes };
+  return { ...host, state: 'draining', worker_count: ids.length, workers: ids.map(worker), blocked: [], ...changes };
 }
 
 /** Answers each call with the next of these; records the calls. */

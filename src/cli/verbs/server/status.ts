@@ -35,7 +35,14 @@ export function addStatus(program: Command, context: CliContext): void {
 }
 
 /** `/opt/sk/bin/python, 1 thread: 128 MiB, 3 workers` */
-function forkServerText({ interpreter, threads, state, rss_bytes: rssBytes, workers, note }: StatusBody['fork_servers'][number]): string {
+function forkServerText({
+  interpreter,
+  threads,
+  state,
+  rss_bytes: rssBytes,
+  worker_count: workers,
+  note,
+}: StatusBody['fork_servers'][number]): string {
   const held = rssBytes === null ? state : `${bytesText(rssBytes)}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
   return `${interpreter}, ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${held}${note === null ? '' : ` (${note})`}`;
 }
