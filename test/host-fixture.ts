@@ -59,7 +59,7 @@ export class MemoryHosts implements HostsView {
   }
 
   set(name: string, changes: Partial<ObservedHost> = {}): void {
-    const { state: _, ...facts } = hostFixture(name);
+    const { state: _, isOnNotice: __, ...facts } = hostFixture(name);
     const before = this.#hosts.get(name) ?? {
       ...facts,
       isHome: false,
@@ -68,6 +68,8 @@ export class MemoryHosts implements HostsView {
       link: 'linked',
       silentMs: 20,
       lagMs: 1,
+      clockAheadMs: null,
+      endsInMs: null,
       address: '127.0.0.1:9',
       workers: [],
     };

@@ -31,11 +31,15 @@ export function describeNodes({ nodes: all, controller: { holder }, nowMs }: Clu
 
 /** Live nodes whose clock is wrong, with a sentence for each. */
 export function clockNotes(nodes: readonly NodeStatus[]): string[] {
-  return nodes.flatMap(({ name, state, clockOffsetMs }) => {
-    if (state === 'dead' || state === 'ended' || Math.abs(clockOffsetMs) <= clockOffsetMsMax) return [];
-    const direction = clockOffsetMs > 0 ? 'ahead of' : 'behind';
-    return [
-      `the clock of node ${name} is ${(Math.abs(clockOffsetMs) / 1000).toFixed(1)} s ${direction} that of the database: set it, for example with NTP`,
-    ];
-  });
+  return nodes.flatMap(({ name, state, clockOffsetMs }) =>
+    state === 'dead' || state === 'ended' ? [] : (clockNote(`node ${name}`, clockOffsetMs) ?? []),
+  );
+}
+
+/** Null if the clock is right. */
+export function clockNote(whose: string, clockOffsetMs: number): string | null {
+  if (Math.abs(clockOffsetMs) <= clockOffsetMsMax) return null;
+  const direction = clockOffsetMs > 0 ? 'ahead of' : 'behind';
+  const seconds = (Math.abs(clockOffsetMs) / 1000).toFixed(1);
+  return `the clock of ${whose} is ${seconds} s ${direction} that of the database: set it, for example with NTP`;
 }

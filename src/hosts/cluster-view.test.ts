@@ -85,6 +85,46 @@ describe('the cluster as its operators see it', () => {
     assert.equal((await events()).length, 2);
   });
 
+  test('shows the clock of a host against that of the database, and notes it if it is wrong', async () => {
+    await opened.db
+      .insertInto('cluster_nodes')
+      .values([node('a', { clock_offset: -1500 })])
+      .execute();
+    hosts.set('a', { isHome: true });
+    hosts.set('h1', { clockAheadMs: 1200, lagMs: 3 });
+    hosts.set('h2', { clockAheadMs: -1000 });
+    const { hosts: shown, notes } = await view.status();
+    assert.deepEqual(
+      shown.map(({ name, clockOffsetMs, lagMs }) => [name, clockOffsetMs, lagMs]),
+      [
+        ['a', null, 1],
+        ['h1', -300, 3],
+        ['h2', -2500, 1],
+      ],
+    );
+    assert.deepEqual(notes, ['the clock of host h2 is 2.5 s behind that of the database: set it, for example with NTP']);
+  });
+
+  test('shows what was read last while the database does not answer, and since when', async () => {
+    await opened.db
+      .insertInto('cluster_nodes')
+      .values([node('a')])
+      .execute();
+    await view.status();
+    const readMs = clock.wallMs();
+    await opened.db.schema.alterTable('cluster_nodes').renameTo('cluster_nodes_away').execute();
+    try {
+      clock.advance(30_000);
+      const { nodes, asOfMs, databaseAwaySinceMs, notes } = await view.status();
+      assert.deepEqual([nodes.map(({ name }) => name), asOfMs, databaseAwaySinceMs], [['a'], readMs, readMs]);
+      assert.match(notes[0] ?? '', /^PostgreSQL has not answered since \d\d:\d\d:\d\d \(UTC\): nodes and placements are shown as of then/);
+    } finally {
+      await opened.db.schema.alterTable('cluster_nodes_away').renameTo('cluster_nodes').execute();
+    }
+    const { asOfMs, databaseAwaySinceMs, notes } = await view.status();
+    assert.deepEqual([asOfMs, databaseAwaySinceMs, notes], [clock.wallMs(), null, []]);
+  });
+
   test('adds up what workers reserve, and what the operator and the link say of the host', async () => {
     hosts.set('h1');
     hosts.start('d0', 'h1');
@@ -105,8 +145,9 @@ describe('the cluster as its operators see it', () => {
   });
 
   test('shows a host whose agent stops as draining, whatever the operator wants of it', () => {
-    hosts.set('h1', { isLeaving: true });
-    assert.equal(view.host('h1').state, 'draining');
+    hosts.set('h1', { isLeaving: true, endsInMs: 40_000 });
+    const { state, endsAtMs } = view.host('h1');
+    assert.deepEqual([state, endsAtMs], ['draining', clock.wallMs() + 40_000]);
   });
 
   test('shows a host of an earlier home as lost, and rejects a name that no host has', async () => {

@@ -1,6 +1,14 @@
 /** The cluster for its operators: nodes, hosts with their workers, what moved and why, and what is to be done. */
 import { type Clock, Loop } from '../clock.ts';
-import { type ClusterState, clockNotes, clockOffsetMsMax, describeNodes, type NodeStatus, readClusterState } from '../cluster/index.ts';
+import {
+  type ClusterState,
+  clockNote,
+  clockNotes,
+  clockOffsetMsMax,
+  describeNodes,
+  type NodeStatus,
+  readClusterState,
+} from '../cluster/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { WorkerView } from '../providers/index.ts';
@@ -23,14 +31,17 @@ export interface HostStatus {
   readonly memoryMiB: number;
   readonly cpuUsedMilli: number;
   readonly memoryUsedMiB: number;
-  readonly isOnNotice: boolean;
+  /** When its agent stops, epoch milliseconds; null unless it was told to. It drains until then. */
+  readonly endsAtMs: number | null;
   /** Whether it is the machine of the node that serves. It takes workers too, and is neither cordoned nor drained. */
   readonly isHome: boolean;
   readonly link: HostLinkState;
   /** Null if the host has not been linked to this home. */
   readonly silentMs: number | null;
-  /** Round trip of the last beat; null if unknown. */
+  /** Round trip of its link; null if it is not known. */
   readonly lagMs: number | null;
+  /** By how much its clock is ahead of that of the database; null if it is not known. */
+  readonly clockOffsetMs: number | null;
   readonly address: string | null;
   readonly workers: readonly HostWorker[];
   /** While it drains: why its workers cannot leave. */
@@ -43,7 +54,20 @@ export interface ClusterStatus {
   readonly moving: readonly MoveUnderWay[];
   readonly pending: readonly UnplacedWorker[];
   readonly wanted: HostsWanted | null;
+  /** Where workers started and moved last, newest first. */
+  readonly recent: readonly Decision[];
+  /** When nodes and recent placements were read. Hosts, moves and what waits are as they are now. */
+  readonly asOfMs: number;
+  /** Since when the database has not answered; null if it does. */
+  readonly databaseAwaySinceMs: number | null;
   readonly notes: readonly string[];
+}
+
+/** What the database says. */
+interface StoredCluster {
+  readonly state: ClusterState;
+  readonly recent: readonly Decision[];
+  readonly atMs: number;
 }
 
 interface ClusterViewDeps {
@@ -57,11 +81,19 @@ interface ClusterViewDeps {
   readonly placements: Pick<Placements, 'moving' | 'pending' | 'wanted'>;
 }
 
-const clocksEveryMs = 10_000;
+const readEveryMs = 5000;
+/** A database that does not answer must not hold up the status. */
+const readMsMax = 1000;
+const recentMax = 50;
 
 export class ClusterView {
   readonly #deps: ClusterViewDeps;
-  readonly #clocks: Loop;
+  readonly #reads: Loop;
+  /** As last read. */
+  #stored: StoredCluster | null = null;
+  #awaySinceMs: number | null = null;
+  /** By how much the clock of the home is ahead of that of the database. */
+  #homeOffsetMs = 0;
   /** Nodes whose clock was reported as wrong. */
   #skewed: ReadonlySet<string> = new Set();
   #notes: readonly string[] = [];
@@ -69,16 +101,16 @@ export class ClusterView {
   constructor(deps: ClusterViewDeps) {
     this.#deps = deps;
     const onFailure = (error: unknown): void =>
-      deps.log.warn({ error: messageOf(error) }, 'the clocks of nodes were not read, will be retried');
-    this.#clocks = new Loop({ clock: deps.clock, everyMs: clocksEveryMs, run: () => this.checkClocks(), onFailure });
+      deps.log.warn({ error: messageOf(error) }, 'the state of the cluster was not read, will be retried');
+    this.#reads = new Loop({ clock: deps.clock, everyMs: readEveryMs, run: () => this.checkClocks(), onFailure });
   }
 
   open(): void {
-    this.#clocks.open(0);
+    this.#reads.open(0);
   }
 
   async close(): Promise<void> {
-    await this.#clocks.close();
+    await this.#reads.close();
   }
 
   /** As of the last check. */
@@ -86,10 +118,14 @@ export class ClusterView {
     return this.#notes;
   }
 
+  /** While the database is away: what was read last, and what the home knows. Throws only if nothing was read yet. */
   async status(): Promise<ClusterStatus> {
-    const nodes = describeNodes(await this.#state());
+    const { state, recent, atMs: asOfMs } = await this.#read().catch((error: unknown) => this.#remembered(error));
+    const nodes = describeNodes(state);
     const { moving, pending, wanted } = this.#deps.placements;
-    return { nodes, hosts: this.hosts(), moving, pending, wanted, notes: clockNotes(nodes) };
+    const hosts = this.hosts();
+    const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostClockNotes(hosts)];
+    return { nodes, hosts, moving, pending, wanted, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
   }
 
   /** By name. */
@@ -134,15 +170,10 @@ export class ClusterView {
     this.#deps.hosts.forget(name);
   }
 
-  /** Where workers started and moved last, newest first. */
-  async recentPlacements(limit: number): Promise<readonly Decision[]> {
-    return this.#deps.decisions.list({ kind: 'placement', limit });
-  }
-
   /** Reports each node whose clock is wrong, once until it is right again. */
   async checkClocks(): Promise<void> {
-    const nodes = describeNodes(await this.#state());
-    this.#notes = clockNotes(nodes);
+    const nodes = describeNodes((await this.#read()).state);
+    this.#notes = [...clockNotes(nodes), ...hostClockNotes(this.hosts())];
     const wrong = nodes.filter(({ state, clockOffsetMs }) => state !== 'dead' && Math.abs(clockOffsetMs) > clockOffsetMsMax);
     for (const { name, clockOffsetMs } of wrong) {
       if (this.#skewed.has(name)) continue;
@@ -151,13 +182,45 @@ export class ClusterView {
     this.#skewed = new Set(wrong.map(({ name }) => name));
   }
 
-  #state(): Promise<ClusterState> {
-    return readClusterState(this.#deps.db);
+  async #read(): Promise<StoredCluster> {
+    const { db, decisions, clock, hosts } = this.#deps;
+    const reading = Promise.all([readClusterState(db), decisions.list({ kind: 'placement', limit: recentMax })]);
+    let cancel = (): void => undefined;
+    const isLate = new Promise<never>((_, reject) => {
+      cancel = clock.after(readMsMax, () => reject(new PlatformError('unavailable', 'the database does not answer')));
+    });
+    try {
+      const [state, recent] = await Promise.race([reading, isLate]);
+      const home = hosts.list().find(({ isHome }) => isHome);
+      this.#homeOffsetMs = state.nodes.find(({ name }) => name === home?.name)?.clockOffsetMs ?? 0;
+      this.#awaySinceMs = null;
+      this.#stored = { state, recent, atMs: clock.wallMs() };
+      return this.#stored;
+    } catch (error) {
+      reading.catch(() => undefined);
+      this.#awaySinceMs ??= this.#stored?.atMs ?? clock.wallMs();
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  #remembered(error: unknown): StoredCluster {
+    if (this.#stored === null) throw error;
+    return this.#stored;
+  }
+
+  #awayNotes(): string[] {
+    if (this.#awaySinceMs === null) return [];
+    const since = new Date(this.#awaySinceMs).toISOString().slice(11, 19);
+    return [
+      `PostgreSQL has not answered since ${since} (UTC): nodes and placements are shown as of then, and changes are rejected until it answers`,
+    ];
   }
 
   #statusOf(host: ObservedHost): HostStatus {
-    const { states, placements } = this.#deps;
-    const { name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, address, isOnNotice, isHome } = host;
+    const { states, placements, clock } = this.#deps;
+    const { name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, clockAheadMs, endsInMs, address, isHome } = host;
     const ids = new Set(workers.map(({ id }) => id));
     return {
       name,
@@ -169,7 +232,8 @@ export class ClusterView {
       silentMs,
       lagMs,
       address,
-      isOnNotice,
+      clockOffsetMs: clockAheadMs === null ? null : clockAheadMs + this.#homeOffsetMs,
+      endsAtMs: endsInMs === null ? null : clock.wallMs() + endsInMs,
       isHome,
       state: hostFactsOf(host, states.wantedOf(name)).state,
       sinceMs: states.get(name)?.sinceMs ?? null,
@@ -187,11 +251,16 @@ function absentStatus({ name, zone, sinceMs, cpuMilli, memoryMiB }: KnownHost): 
     memoryUsedMiB: 0,
     silentMs: null,
     lagMs: null,
+    clockOffsetMs: null,
+    endsAtMs: null,
     address: null,
     workers: [],
     blocked: [],
-    isOnNotice: false,
     isHome: false,
   };
   return { name, zone, sinceMs, cpuMilli, memoryMiB, state: 'lost', link: 'lost', ...nothing };
+}
+
+function hostClockNotes(hosts: readonly HostStatus[]): string[] {
+  return hosts.flatMap(({ name, clockOffsetMs }) => (clockOffsetMs === null ? [] : (clockNote(`host ${name}`, clockOffsetMs) ?? [])));
 }

@@ -20,6 +20,7 @@ import {
   type WorkerReport,
   type WorkerUsage,
 } from './link/reports.ts';
+import type { MeasuredLink } from './link/round-trips.ts';
 
 /** Of an object, in one answer. */
 export const rangeBytes = 1024 * 1024;
@@ -57,6 +58,7 @@ export class HostLink {
     this.#deps = deps;
     this.#channel = new HostChannel(socket, {
       clock: deps.clock,
+      measures: true,
       onFrame: (frame) => this.#take(frame),
       onEnd: (why) => {
         this.calls.end(why);
@@ -70,6 +72,11 @@ export class HostLink {
   /** Since the last byte of the agent. */
   get silentMs(): number {
     return this.#channel.silentMs;
+  }
+
+  /** Its round trips; null before the first one. */
+  get measured(): MeasuredLink | null {
+    return this.#channel.measured;
   }
 
   /** Resolves when the agent has done it. Rejects with its error, and with `WorkerLost` if the link ends. */

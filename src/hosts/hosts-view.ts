@@ -10,7 +10,7 @@ import type { HostFacts, PlacedWorker, WantedHostState, WorkerSize } from './hos
 export type HostLinkState = 'linked' | 'away' | 'lost';
 
 /** A host by its link. What the operator wants of it is in `HostStates`. */
-export interface ObservedHost extends Omit<HostFacts, 'state'> {
+export interface ObservedHost extends Omit<HostFacts, 'state' | 'isOnNotice'> {
   /** Whether it is the machine of the node that serves. */
   readonly isHome: boolean;
   /** False for a home that keeps workers of hosts off its machine. */
@@ -20,8 +20,12 @@ export interface ObservedHost extends Omit<HostFacts, 'state'> {
   readonly link: HostLinkState;
   /** Since the last byte of its agent. */
   readonly silentMs: number;
-  /** Round trip of the last beat; null before the first. */
+  /** Round trip of its link; null if it is not known. */
   readonly lagMs: number | null;
+  /** By how much its clock is ahead of that of the home; null if it is not known. */
+  readonly clockAheadMs: number | null;
+  /** Time until its agent stops; null unless it asked for its workers to move. */
+  readonly endsInMs: number | null;
   /** Where its agent connects from; null if it is not known. */
   readonly address: string | null;
   readonly workers: readonly HostWorker[];
@@ -90,5 +94,5 @@ export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>)
 export function hostFactsOf({ link, isLeaving, takesWorkers, ...host }: ObservedHost, operatorWants: WantedHostState): HostFacts {
   const wanted = isLeaving ? 'draining' : takesWorkers ? operatorWants : 'cordoned';
   const state = link === 'lost' ? 'lost' : link === 'away' && wanted !== 'draining' ? 'away' : wanted;
-  return { ...host, state };
+  return { ...host, state, isOnNotice: isLeaving };
 }

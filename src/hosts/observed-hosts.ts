@@ -15,7 +15,9 @@ export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolea
     isLeaving,
     link: host.isLost ? 'lost' : host.isLinked ? 'linked' : 'away',
     silentMs: host.silentMs,
-    lagMs: null,
+    lagMs: host.measured?.lagMs ?? null,
+    clockAheadMs: host.measured?.aheadMs ?? null,
+    endsInMs: host.endsInMs,
     address: host.address,
     ...factsOf(host.workers),
     workers: host.workers.map((view) => ({ ...workerOn(host.name, view, specOf), isStopgap: false })),
@@ -42,6 +44,8 @@ export function observedHome(
     link: 'linked',
     silentMs: 0,
     lagMs: null,
+    clockAheadMs: null,
+    endsInMs: null,
     address: null,
     ...factsOf(views),
     isLastResort: localWorkers !== 'always',
@@ -51,9 +55,9 @@ export function observedHome(
 
 function factsOf(
   views: readonly WorkerView[],
-): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isOnNotice' | 'isLastResort'> {
+): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isLastResort'> {
   const artifacts = new Set(views.map(({ spec }) => spec.artifact.sha256));
-  return { accelerators: {}, artifacts, warmWorkers: 0, isOnNotice: false, isLastResort: false };
+  return { accelerators: {}, artifacts, warmWorkers: 0, isLastResort: false };
 }
 
 function workerOn(host: string, { spec, state, startedAtMs }: WorkerView, specOf: SpecOf): Omit<HostWorker, 'isStopgap'> {

@@ -55,7 +55,9 @@ describe('workers of a host that drains', () => {
   });
 
   test('also move off a host on notice', () => {
-    assert.deepEqual(textOf(planned([host('h1', { isOnNotice: true }), host('h2')], [on('a1', 'h1')])), ['a1 to h2: host-on-notice']);
+    assert.deepEqual(textOf(planned([host('h1', { state: 'draining', isOnNotice: true }), host('h2')], [on('a1', 'h1')])), [
+      'a1 to h2: host-on-notice',
+    ]);
   });
 });
 

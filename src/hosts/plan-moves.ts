@@ -5,7 +5,7 @@ import { HostPool, keepsWorkers } from './host-pool.ts';
 
 /**
  * Why a worker moves. `host-lost`: its process is taken for dead. `host-draining`: the operator asked for it. `host-on-notice`: its host
- * will be taken away. `stopgap`: the home runs it for lack of hosts. `spread`: its variant has too many instances in one zone or on one host.
+ * was told to stop. `stopgap`: the home runs it for lack of hosts. `spread`: its variant has too many instances in one zone or on one host.
  */
 export type MoveCause = 'host-lost' | 'host-draining' | 'host-on-notice' | 'stopgap' | 'spread';
 
@@ -118,7 +118,8 @@ function endpointOf(variant: string): string {
   return variant.split('/', 1)[0] ?? variant;
 }
 
-const causes: readonly MoveCause[] = ['host-lost', 'host-draining', 'host-on-notice'];
+/** The most urgent first. */
+const causes: readonly MoveCause[] = ['host-lost', 'host-on-notice', 'host-draining'];
 
 /** Workers of hosts that do not keep them: of lost hosts first. */
 function leaving(pool: HostPool): (readonly [PlacedWorker, MoveCause])[] {
@@ -133,8 +134,8 @@ function leaving(pool: HostPool): (readonly [PlacedWorker, MoveCause])[] {
 function causeOf(pool: HostPool, worker: PlacedWorker): MoveCause | null {
   const facts = pool.host(worker.host)?.facts;
   if (facts === undefined || facts.state === 'lost') return 'host-lost';
-  if (!keepsWorkers(facts)) return 'host-draining';
-  return facts.isOnNotice ? 'host-on-notice' : null;
+  if (keepsWorkers(facts)) return null;
+  return facts.isOnNotice ? 'host-on-notice' : 'host-draining';
 }
 
 function byId(pool: HostPool): PlacedWorker[] {

@@ -13,6 +13,7 @@ import type { WorkerExit } from '../records/index.ts';
 import { malformedFrame } from '../runtime/index.ts';
 import { HostLink } from './host-link.ts';
 import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './link/reports.ts';
+import type { MeasuredLink } from './link/round-trips.ts';
 import { RemoteWorker } from './remote-worker.ts';
 import { RemoteWorkerLink } from './remote-worker-link.ts';
 
@@ -71,6 +72,7 @@ export class RemoteHost {
   #keys = 0;
   #unlinkedAtMs = 0;
   #address: string | null = null;
+  #endsAtMs: number | null = null;
   #cancelAway: () => void = () => undefined;
   #cancelUnclaimed: () => void = () => undefined;
 
@@ -100,6 +102,16 @@ export class RemoteHost {
     return this.#link?.silentMs ?? this.#deps.clock.nowMs() - this.#unlinkedAtMs;
   }
 
+  /** Round trips of its link, and its clock against that of the home; null while they are not known. */
+  get measured(): MeasuredLink | null {
+    return this.#link?.measured ?? null;
+  }
+
+  /** Time until its agent stops; null unless it asked for its workers to move. */
+  get endsInMs(): number | null {
+    return this.#endsAtMs === null ? null : Math.max(0, this.#endsAtMs - this.#deps.clock.nowMs());
+  }
+
   /** Where its agent connects from. */
   get address(): string | null {
     return this.#address;
@@ -116,6 +128,7 @@ export class RemoteHost {
     this.capacity = capacity;
     this.#isReported = false;
     this.#isLost = false;
+    this.#endsAtMs = null;
     this.#cancelAway();
     this.#unclaimed.clear();
     const link: HostLink = new HostLink(socket, {
@@ -130,7 +143,10 @@ export class RemoteHost {
         const worker = this.#byKey.get(key);
         if (worker !== undefined) this.#deps.onLine(worker.spec, line, requestIds);
       },
-      onLeaving: (withinMs) => this.#deps.onLeaving(this, withinMs),
+      onLeaving: (withinMs) => {
+        this.#endsAtMs = clock.nowMs() + withinMs;
+        this.#deps.onLeaving(this, withinMs);
+      },
       onEnd: (why) => {
         if (this.#link === link) this.#unlinked(why);
       },

@@ -16,7 +16,7 @@ import { PageLayout } from '../kit/page/page.tsx';
 import { useSearchValues } from '../kit/page/search-state.ts';
 import { HostDetail } from './host-detail.tsx';
 import { HostTable } from './host-table.tsx';
-import { NodeMark, vcpus } from './marks.tsx';
+import { clockText, NodeMark, vcpus } from './marks.tsx';
 import { PlacementCards } from './placement-cards.tsx';
 
 const refreshMs = 2000;
@@ -49,7 +49,7 @@ export function ClusterPage(): ReactElement {
                   <Note tone="warn" title={sentence(note)} />
                 </div>
               ))}
-              <Nodes nodes={cluster.nodes} />
+              <Nodes cluster={cluster} />
               <HostTable hosts={cluster.hosts} open={host} onOpen={(name) => change({ host: name === host ? undefined : name })} />
               {host === undefined || !cluster.hosts.some(({ name }) => name === host) ? null : <HostDetail key={host} name={host} />}
               <PlacementCards cluster={cluster} />
@@ -103,17 +103,20 @@ function Numbers({ cluster: { nodes, hosts, wanted, pending, moving } }: { reado
   );
 }
 
+function leaseText(leaseMs: number): string {
+  return leaseMs > 0 ? `${duration(leaseMs)} left` : `ran out ${duration(-leaseMs)} ago`;
+}
+
 type NodeRow = ClusterBody['nodes'][number];
 
-function Nodes({ nodes }: { readonly nodes: readonly NodeRow[] }): ReactElement {
+function Nodes({ cluster: { nodes, database_away_since: awaySince } }: { readonly cluster: ClusterBody }): ReactElement {
   const columns: readonly TableColumn<NodeRow>[] = [
     { title: 'Node', sort: ({ name }) => name, cell: ({ name }) => <span className="cluster-name">{name}</span> },
     { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <NodeMark state={state} /> },
     {
       title: 'Lease',
       isNumber: true,
-      cell: ({ state, lease_ms: leaseMs }) =>
-        isOver(state) ? <span className="dim">–</span> : leaseMs > 0 ? `${duration(leaseMs)} left` : `ran out ${duration(-leaseMs)} ago`,
+      cell: ({ state, lease_ms: leaseMs }) => (isOver(state) || awaySince !== null ? <span className="dim">–</span> : leaseText(leaseMs)),
     },
     {
       title: 'Clock',
@@ -129,12 +132,4 @@ function Nodes({ nodes }: { readonly nodes: readonly NodeRow[] }): ReactElement 
       <DataTable caption="Nodes" columns={columns} rows={nodes} keyOf={({ name }) => name} />
     </Card>
   );
-}
-
-/** A small difference is the time that a query takes. */
-const clockShownMs = 100;
-
-function clockText(offsetMs: number): string {
-  if (Math.abs(offsetMs) < clockShownMs) return 'right';
-  return `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'ahead' : 'behind'}`;
 }

@@ -3,8 +3,9 @@ import type { ReactElement } from 'react';
 import type { HostBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
+import { Until } from '../kit/format/ago.tsx';
 import { count, duration, mib, ms } from '../kit/format/format.ts';
-import { HostMark, vcpus } from './marks.tsx';
+import { clockText, HostMark, vcpus } from './marks.tsx';
 
 interface HostTableProps {
   readonly hosts: readonly HostBody[];
@@ -24,7 +25,21 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
         </button>
       ),
     },
-    { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <HostMark state={state} /> },
+    {
+      title: 'State',
+      sort: ({ state }) => state,
+      cell: ({ state, ends_at: endsAt }) => (
+        <>
+          <HostMark state={state} />
+          {endsAt === null ? null : (
+            <span className="mut">
+              {' '}
+              ends <Until at={endsAt} />
+            </span>
+          )}
+        </>
+      ),
+    },
     { title: 'Zone', isWide: true, sort: ({ zone }) => zone, cell: ({ zone }) => zone },
     {
       title: 'vCPU',
@@ -40,7 +55,12 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
       cell: ({ memory_mib: memory, memory_used_mib: used }) => `${mib(used)} of ${mib(memory)}`,
     },
     { title: 'Workers', isNumber: true, sort: ({ worker_count: workers }) => workers, cell: ({ worker_count: workers }) => count(workers) },
-    { title: 'Link', isWide: true, cell: (host) => linkText(host) },
+    { title: 'Link', isWide: true, sort: ({ lag_ms: lag }) => lag, cell: (host) => linkText(host) },
+    {
+      title: 'Clock',
+      isWide: true,
+      cell: ({ clock_offset_ms: offset }) => (offset === null ? <span className="dim">–</span> : clockText(offset)),
+    },
     { title: 'Address', isWide: true, cell: ({ address }) => address ?? <span className="dim">–</span> },
   ];
   return (

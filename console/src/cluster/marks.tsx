@@ -1,6 +1,7 @@
 /** The states of nodes, hosts and workers. */
 import type { ReactElement } from 'react';
 import type { ClusterBody, HostBody, HostDetailBody } from '../../../src/api/index.ts';
+import { duration } from '../kit/format/format.ts';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
 
 const nodeKinds: Readonly<Record<ClusterBody['nodes'][number]['state'], readonly [StateKind, string]>> = {
@@ -28,6 +29,15 @@ const workerKinds: Readonly<Record<HostDetailBody['workers'][number]['state'], r
 /** `6.5`: functions have parts of a vCPU. */
 export function vcpus(value: number): string {
   return value.toLocaleString('en', { maximumFractionDigits: 1 });
+}
+
+/** A small difference is the time that a query takes. */
+const clockShownMs = 100;
+
+/** `right`, `3 s behind`. */
+export function clockText(offsetMs: number): string {
+  if (Math.abs(offsetMs) < clockShownMs) return 'right';
+  return `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'ahead' : 'behind'}`;
 }
 
 export function NodeMark({ state }: { readonly state: keyof typeof nodeKinds }): ReactElement {

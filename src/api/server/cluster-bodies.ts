@@ -30,10 +30,16 @@ const hostBody = z.strictObject({
   memory_mib: z.number(),
   memory_used_mib: z.number().describe('Reserved by its workers.'),
   is_home: z.boolean().describe('It is the machine of the node that serves.'),
-  on_notice: z.boolean().describe('It will be taken away soon.'),
+  ends_at: time
+    .nullable()
+    .describe('When its agent stops. It was told to, for example because its machine will be taken away, and drains.'),
   link: z.enum(['linked', 'away', 'lost']),
   silent_ms: z.number().nullable().describe('Since the last byte of its agent; null if it has not been linked to this home.'),
-  lag_ms: z.number().nullable().describe('Round trip of the last beat.'),
+  lag_ms: z.number().nullable().describe('Round trip of its link: the median of the last ones. Null if it is not known.'),
+  clock_offset_ms: z
+    .number()
+    .nullable()
+    .describe("By how much its clock is ahead of the database's, negative if behind. Null if it is not known."),
   address: z.string().nullable(),
   worker_count: z.number(),
 });
@@ -86,6 +92,8 @@ export const clusterBody = z.strictObject({
     .strictObject({ hosts: z.number(), packed: z.number(), spare: z.number(), too_large: z.number(), reason: z.string() })
     .nullable()
     .describe('How many hosts of the common size the workers need; null while no host is linked.'),
+  as_of: time.describe('When nodes and recent placements were read. The rest is as it is now.'),
+  database_away_since: time.nullable().describe('Since when the database has not answered; null if it does.'),
   notes: z.array(z.string()),
 });
 
@@ -100,7 +108,7 @@ export function nodeBodyOf({ name, state, version, joinedAtMs, leaseMs, clockOff
 }
 
 export function hostBodyOf(host: HostStatus): HostBody {
-  const { name, zone, state, sinceMs, link, silentMs, lagMs, address, workers } = host;
+  const { name, zone, state, sinceMs, link, silentMs, lagMs, clockOffsetMs, endsAtMs, address, workers } = host;
   return {
     name,
     zone,
@@ -113,9 +121,10 @@ export function hostBodyOf(host: HostStatus): HostBody {
     memory_mib: host.memoryMiB,
     memory_used_mib: host.memoryUsedMiB,
     is_home: host.isHome,
-    on_notice: host.isOnNotice,
+    ends_at: endsAtMs === null ? null : isoTime(endsAtMs),
     silent_ms: silentMs === null ? null : Math.round(silentMs),
     lag_ms: lagMs,
+    clock_offset_ms: clockOffsetMs,
     worker_count: workers.length,
   };
 }

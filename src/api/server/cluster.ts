@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
 import type { ClusterView, HostStatus, HostsWanted, WantedHostState } from '../../hosts/index.ts';
+import { isoTime } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import {
@@ -17,16 +18,25 @@ import {
 } from './cluster-bodies.ts';
 
 const hostPath = z.strictObject({ host: z.string().min(1).max(253) });
-const recentMax = 50;
-const nothing: ClusterBody = { nodes: [], hosts: [], moving: [], pending: [], recent: [], wanted: null, notes: [] };
+const nothing: Omit<ClusterBody, 'as_of'> = {
+  nodes: [],
+  hosts: [],
+  moving: [],
+  pending: [],
+  recent: [],
+  wanted: null,
+  database_away_since: null,
+  notes: [],
+};
 
-export function clusterRoutes({ cluster }: Pick<ApiServices, 'cluster'>): ApiRoute[] {
+export function clusterRoutes({ cluster, clock }: Pick<ApiServices, 'cluster' | 'clock'>): ApiRoute[] {
   return [
     apiRoute('GET /cluster', {
       summary: 'Get the status of the cluster',
-      description: 'Everything is empty if the server was started without `--node`.',
+      description:
+        'Everything is empty if the server was started without `--node`. While the database is away, nodes and recent placements are as of the last time that it answered.',
       answer: clusterBody,
-      handle: async () => (cluster === null ? nothing : statusBodyOf(cluster)),
+      handle: async () => (cluster === null ? { ...nothing, as_of: isoTime(clock.wallMs()) } : statusBodyOf(cluster)),
     }),
     apiRoute('GET /cluster/hosts/:host', {
       summary: 'Get a host with its workers',
@@ -69,8 +79,7 @@ async function change(cluster: ClusterView, host: string, wanted: WantedHostStat
 }
 
 async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
-  const { nodes, hosts, moving, pending, wanted, notes } = await cluster.status();
-  const recent = await cluster.recentPlacements(recentMax);
+  const { nodes, hosts, moving, pending, wanted, recent, asOfMs, databaseAwaySinceMs, notes } = await cluster.status();
   return {
     nodes: nodes.map(nodeBodyOf),
     hosts: hosts.map(hostBodyOf),
@@ -78,6 +87,8 @@ async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
     pending: pending.map(waitingBodyOf),
     recent: recent.map(recentPlacementBodyOf),
     wanted: wanted === null ? null : wantedBodyOf(wanted),
+    as_of: isoTime(asOfMs),
+    database_away_since: databaseAwaySinceMs === null ? null : isoTime(databaseAwaySinceMs),
     notes: [...notes],
   };
 }

@@ -8,9 +8,10 @@ const clockShownMs = 100;
 const recentShown = 10;
 
 /** Everything, with a line before each table but the first. */
-export function clusterText({ nodes, hosts, moving, pending, recent, wanted, notes }: ClusterBody): string {
+export function clusterText(body: ClusterBody): string {
+  const { nodes, hosts, moving, pending, recent, wanted, database_away_since: awaySince, notes } = body;
   const parts = [
-    nodesText(nodes),
+    nodesText(nodes, awaySince === null),
     hostsText(hosts),
     table(moving, [
       { title: 'MOVING', cell: ({ worker }) => worker },
@@ -37,11 +38,12 @@ export function clusterText({ nodes, hosts, moving, pending, recent, wanted, not
   return parts.filter((part) => part !== '').join('\n');
 }
 
-export function nodesText(nodes: readonly NodeBody[]): string {
+/** `isCurrent`: whether the leases were just read. */
+export function nodesText(nodes: readonly NodeBody[], isCurrent = true): string {
   return table(nodes, [
     { title: 'NODE', cell: ({ name }) => name },
     { title: 'STATE', cell: ({ state }) => state },
-    { title: 'LEASE', cell: ({ state, lease_ms: leaseMs }) => (isOver(state) ? '' : leaseText(leaseMs)) },
+    { title: 'LEASE', cell: ({ state, lease_ms: leaseMs }) => (isOver(state) ? '' : isCurrent ? leaseText(leaseMs) : 'not known') },
     { title: 'CLOCK', cell: ({ state, clock_offset_ms: offsetMs }) => (isOver(state) ? '' : clockText(offsetMs)) },
     { title: 'VERSION', cell: ({ version }) => version },
     { title: 'JOINED (UTC)', cell: ({ joined_at: joinedAt }) => timeText(joinedAt) },
@@ -57,11 +59,12 @@ export function hostsText(hosts: readonly HostBody[]): string {
   return table(hosts, [
     { title: 'HOST', cell: ({ name, is_home: isHome }) => (isHome ? `${name} (serves)` : name) },
     { title: 'ZONE', cell: ({ zone }) => zone },
-    { title: 'STATE', cell: ({ state, on_notice: isOnNotice }) => (isOnNotice ? `${state}, on notice` : state) },
+    { title: 'STATE', cell: stateText },
     { title: 'VCPU', cell: ({ vcpu, vcpu_used: used }) => `${used}/${vcpu}`, align: 'right' },
     { title: 'MEMORY', cell: ({ memory_mib: memory, memory_used_mib: used }) => `${used}/${memory} MiB`, align: 'right' },
     { title: 'WORKERS', cell: ({ worker_count: workers }) => workers, align: 'right' },
     { title: 'LINK', cell: linkText },
+    { title: 'CLOCK', cell: ({ clock_offset_ms: offsetMs }) => (offsetMs === null ? null : clockText(offsetMs)) },
     { title: 'ADDRESS', cell: ({ address }) => address },
   ]);
 }
@@ -94,6 +97,11 @@ const causeTexts: Readonly<Record<string, string>> = {
 
 function causeText(cause: string): string {
   return causeTexts[cause] ?? cause;
+}
+
+/** `draining, ends 10:00:40`: the time tells how long its workers have to leave. */
+function stateText({ state, ends_at: endsAt }: HostBody): string {
+  return endsAt === null ? state : `${state}, ends ${timeText(endsAt).slice(11)}`;
 }
 
 function linkText({ link, lag_ms: lagMs, silent_ms: silentMs }: HostBody): string {

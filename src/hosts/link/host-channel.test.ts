@@ -20,10 +20,11 @@ interface End {
   why: string | null;
 }
 
-function endOf(socket: Socket, clock: SystemClock | VirtualClock = new SystemClock()): End {
+function endOf(socket: Socket, clock: SystemClock | VirtualClock = new SystemClock(), measures = false): End {
   const end = { frames: [] as Frame[], why: null as string | null };
   const channel = new HostChannel(socket, {
     clock,
+    measures,
     onFrame: (frame) => end.frames.push(frame),
     onEnd: (why) => {
       end.why = why;
@@ -90,6 +91,34 @@ test('a side that is silent for 1.5 s is lost, without the end of its connection
   clock.advance(500);
   assert.equal(alive.why, 'nothing arrived for 1.5 s');
   far.destroy();
+});
+
+test('the end that measures knows the round trip and the clock of the other, although frames are sent all the time', async () => {
+  const clock = new VirtualClock();
+  const [near, far] = await socketPair();
+  const ahead = new VirtualClock(clock.wallMs() + 5000);
+  const home = endOf(near, clock, true);
+  const agent = endOf(far, ahead);
+  assert.equal(home.channel.measured, null);
+  home.channel.send(1, [messageFrame(1, hostKinds.command, {})]);
+  clock.advance(500);
+  await until(() => home.channel.measured !== null, 'the beat is echoed');
+  assert.deepEqual(home.channel.measured, { lagMs: 0, aheadMs: 4500 });
+  assert.equal(agent.channel.measured, null);
+  assert.deepEqual([home.frames.length, agent.frames.length], [0, 1]);
+});
+
+test('an agent that echoes no beats, as one of an older version, has no lag', async () => {
+  const clock = new VirtualClock();
+  const [near, far] = await socketPair();
+  const home = endOf(near, clock, true);
+  clock.advance(500);
+  const before = near.bytesRead;
+  far.write(beatFrame());
+  await until(() => near.bytesRead > before, 'a beat arrives');
+  await new Promise(setImmediate);
+  assert.deepEqual([home.channel.measured, home.why], [null, null]);
+  far.resume().destroy();
 });
 
 test('beats keep an idle link', async () => {

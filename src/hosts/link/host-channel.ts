@@ -6,7 +6,9 @@ import type { Duplex } from 'node:stream';
 import { type Clock, every } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import { type Frame, FrameReader, frameBytesMax, malformedFrame, parseFrame } from '../../runtime/index.ts';
-import { beatFrame, hostKinds, partHead, readPart } from './host-frames.ts';
+import { beatFrame, hostKinds, jsonFrame, partHead, readPart } from './host-frames.ts';
+import { fieldsOf, numberOf } from './reports.ts';
+import { echoBit, type MeasuredLink, RoundTrips } from './round-trips.ts';
 
 /** Larger frames are sent in parts of this size. A multiple of 8. */
 const partBytesMax = 128 * 1024;
@@ -19,12 +21,16 @@ const partialBytesMax = 2 * frameBytesMax;
 const partialCountMax = 4096;
 
 const beatEveryMs = 500;
+/** The first and then each so many beats are echoed, whatever else is sent. */
+const measureEvery = 4;
 /** The link is lost if nothing arrives for this long. */
 const silenceMsMax = 1500;
 
 /** What the end of a link does with its frames. */
 export interface HostChannelDeps {
   readonly clock: Clock;
+  /** Whether this end measures round trips. The other one echoes its beats. */
+  readonly measures?: boolean;
   /** Throws if the frame is malformed: the link ends. */
   readonly onFrame: (frame: Frame) => void;
   /** Called once. No frame follows. */
@@ -59,6 +65,8 @@ export class HostChannel {
   #hasSent = false;
   #receivedAtMs: number;
   #hasEnded = false;
+  readonly #trips = new RoundTrips();
+  #beats = 0;
 
   /** `socket`: connected, introduced and paused. */
   constructor(socket: Duplex, deps: HostChannelDeps) {
@@ -94,6 +102,11 @@ export class HostChannel {
   /** Since the last byte. */
   get silentMs(): number {
     return this.#deps.clock.nowMs() - this.#receivedAtMs;
+  }
+
+  /** Null before the first echo, and of an agent of an older version. */
+  get measured(): MeasuredLink | null {
+    return this.#trips.measured;
   }
 
   /** Whether the memory of a frame of this call is still to be read. */
@@ -165,7 +178,8 @@ export class HostChannel {
   }
 
   #take(frame: Frame): void {
-    if (this.#hasEnded || frame.kind === hostKinds.beat) return;
+    if (this.#hasEnded) return;
+    if (frame.kind === hostKinds.beat) return this.#takeBeat(frame);
     if (frame.kind !== hostKinds.part) return this.#deps.onFrame(frame);
     const whole = this.#filled(frame);
     if (whole !== null) this.#deps.onFrame(parseFrame(whole));
@@ -196,10 +210,18 @@ export class HostChannel {
     return bytes;
   }
 
+  #takeBeat({ call, message }: Frame): void {
+    const { clock, measures = false } = this.#deps;
+    if (call === 0) return;
+    if (!measures) return this.#write(jsonFrame(call + echoBit, hostKinds.beat, { wallMs: clock.wallMs() }));
+    this.#trips.answered(call - echoBit, clock.nowMs(), clock.wallMs(), numberOf(fieldsOf(message)['wallMs']));
+  }
+
   #beat(): void {
-    if (!this.#hasSent) this.#write([beatFrame()]);
+    const { clock, measures = false } = this.#deps;
+    if (measures && this.#beats++ % measureEvery === 0) this.#write([beatFrame(this.#trips.begin(clock.nowMs()))]);
+    else if (!this.#hasSent) this.#write([beatFrame()]);
     this.#hasSent = false;
-    const { clock } = this.#deps;
     if (clock.nowMs() - this.#receivedAtMs <= silenceMsMax) return;
     // A process that was stopped for a while first reads what has arrived meanwhile.
     const receivedAtMs = this.#receivedAtMs;

@@ -24,7 +24,10 @@ import type { Signature } from '../../tensor.ts';
 
 /** Distinct from the kinds of frames to workers and to gateway processes, so that a mistaken one is noticed. */
 export const hostKinds = {
-  /** Both ways: nothing else was sent for a while. */
+  /**
+   * Both ways: nothing else was sent for a while. The home numbers some as calls; the agent echoes those with `echoBit` added and the
+   * time of its clock, as JSON.
+   */
   beat: 40,
   /** Both ways, a part of a frame that is too large to be sent at once: `u32 bytes of the whole frame | u32 bytes | bytes`. */
   part: 41,
@@ -78,10 +81,10 @@ export const hostKinds = {
 const runBytes = 8;
 const partBytes = 8;
 
-/** A frame without text and body. */
-export function beatFrame(): Buffer {
+/** A frame without text and body. `beat`: its number; 0 if no echo is expected. */
+export function beatFrame(beat = 0): Buffer {
   const frame = Buffer.alloc(headBytes);
-  writeHead(frame, { bytes: headBytes, call: 0, kind: hostKinds.beat, tensors: 0, textBytes: 0 });
+  writeHead(frame, { bytes: headBytes, call: beat, kind: hostKinds.beat, tensors: 0, textBytes: 0 });
   return frame;
 }
 

@@ -16,10 +16,11 @@ const host: HostBody = {
   memory_mib: 65_536,
   memory_used_mib: 20_480,
   is_home: false,
-  on_notice: false,
+  ends_at: null,
   link: 'linked',
   silent_ms: 20,
   lag_ms: 1.2,
+  clock_offset_ms: 20,
   address: '10.0.1.11',
   worker_count: 5,
 };
@@ -28,11 +29,26 @@ const cluster: ClusterBody = {
     { name: 'a', state: 'serves', version: '0.1.0', joined_at: at, lease_ms: 2800, clock_offset_ms: 12 },
     { name: 'b', state: 'stands by', version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: -3000 },
   ],
-  hosts: [host, { ...host, name: 'h2', state: 'lost', link: 'lost', silent_ms: 64_000, lag_ms: null, address: null, worker_count: 0 }],
+  hosts: [
+    host,
+    {
+      ...host,
+      name: 'h2',
+      state: 'lost',
+      link: 'lost',
+      silent_ms: 64_000,
+      lag_ms: null,
+      clock_offset_ms: null,
+      address: null,
+      worker_count: 0,
+    },
+  ],
   moving: [{ worker: 'digits.a.1.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h3', since: at }],
   pending: [{ worker: 'resnet.a.1.0', endpoint: 'resnet', reason: 'no ready host has 16 vCPU and 64 GiB free; 2 hosts known', since: at }],
   recent: [{ id: '1', at, endpoint: 'digits', trigger: 'start', worker: 'digits.a.1.1', from: null, to: 'h1', explanation: '' }],
   wanted: { hosts: 4, packed: 2, spare: 2, too_large: 0, reason: 'because' },
+  as_of: at,
+  database_away_since: null,
   notes: ['the clock of node b is 3.0 s behind'],
 };
 
@@ -75,8 +91,8 @@ describe('the status of a cluster', () => {
 a     serves     2.8 s left  right       0.1.0    2026-11-30 10:00:00
 b     stands by  2.7 s left  3 s behind  0.1.0    2026-11-30 10:00:00
 
-HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            ADDRESS
-h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  10.0.1.11
+HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            CLOCK  ADDRESS
+h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  right  10.0.1.11
 h2    a     lost   6.5/16  20480/65536 MiB        0  lost for 64 s
 
 MOVING        FROM  TO  WHY              SINCE (UTC)
@@ -93,6 +109,14 @@ hosts wanted: 4 (because)
 note: the clock of node b is 3.0 s behind
 `,
     );
+  });
+
+  test('says how long a host that was told to stop has left, and shows no lease that may be old', async () => {
+    const stopping = { ...host, state: 'draining' as const, ends_at: '2026-11-30T10:00:40.000Z' };
+    const away = { ...cluster, hosts: [stopping], database_away_since: at };
+    const { stdout } = await runAgainst((_, response) => response.end(JSON.stringify(away)), ['cluster', 'status']);
+    assert.match(stdout, /^h1 +a +draining, ends 10:00:40 /m);
+    assert.match(stdout, /^a +serves +not known +right/m);
   });
 
   test('is the body of the API as JSON', async () => {
