@@ -21,7 +21,7 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
       return ready.length > 0;
     });
     const [{ pid, restarts, host, zone } = { pid: null, restarts: 0, host: null, zone: null }] = ready;
-    assert.equal(zone, 'default');
+    assert.equal(zone, host === null ? null : `zone-${host}`);
     return { pid, restarts, host: host ?? 'none' };
   };
 
