@@ -31,7 +31,7 @@ export interface HostStatus {
   readonly memoryMiB: number;
   readonly cpuUsedMilli: number;
   readonly memoryUsedMiB: number;
-  /** When its agent stops, epoch milliseconds; null unless it was told to. It drains until then. */
+  /** When its agent stops, epoch milliseconds; null unless it got SIGTERM. It drains until then. */
   readonly endsAtMs: number | null;
   /** Whether it is the machine of the node that serves. It takes workers too, and is neither cordoned nor drained. */
   readonly isHome: boolean;

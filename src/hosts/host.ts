@@ -24,7 +24,7 @@ export interface HostFacts {
   readonly artifacts: ReadonlySet<string>;
   /** Started workers without a model. */
   readonly warmWorkers: number;
-  /** Whether its agent was told to stop, as on a spot machine that will be taken away. It is draining then. */
+  /** Whether its agent got SIGTERM, as on a spot machine that will be taken away. It is draining then. */
   readonly isOnNotice: boolean;
   /** Takes a worker only if no other host has room for it: the machine of a home with `--local-workers when-needed`. */
   readonly isLastResort: boolean;

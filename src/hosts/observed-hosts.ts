@@ -53,9 +53,7 @@ export function observedHome(
   };
 }
 
-function factsOf(
-  views: readonly WorkerView[],
-): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isLastResort'> {
+function factsOf(views: readonly WorkerView[]): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isLastResort'> {
   const artifacts = new Set(views.map(({ spec }) => spec.artifact.sha256));
   return { accelerators: {}, artifacts, warmWorkers: 0, isLastResort: false };
 }

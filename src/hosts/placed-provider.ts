@@ -20,6 +20,7 @@ import { observedHome, observedHost } from './observed-hosts.ts';
 import type { NewPlacement } from './placement-decisions.ts';
 import { type MoveCause, type MoveLimits, planMoves } from './plan-moves.ts';
 import { specDigest } from './remote-worker.ts';
+import { unplacedView, unplacedWorker } from './unplaced-workers.ts';
 import { WorkerMoves } from './worker-moves.ts';
 
 /** What is placed besides: the machine of the home. */
@@ -497,23 +498,3 @@ const noHost = {
   fits: false,
   reason: 'no host has room: none is linked, and the nodes run no such worker themselves (--local-workers never)',
 } as const;
-
-function unplacedWorker(
-  { id, endpoint, cpuMilli, memoryMiB, accelerator }: Omit<UnplacedWorker, 'worker' | 'reason' | 'sinceMs'> & { readonly id: string },
-  reason: string,
-  sinceMs: number,
-): UnplacedWorker {
-  return { worker: id, endpoint, cpuMilli, memoryMiB, accelerator, reason, sinceMs };
-}
-
-function unplacedView({
-  spec,
-  reason,
-  sinceMs,
-}: {
-  readonly spec: WorkerSpec;
-  readonly reason: string;
-  readonly sinceMs: number;
-}): WorkerView {
-  return { spec, state: 'starting', pid: null, rssBytes: null, restarts: 0, reason, startedAtMs: sinceMs, readyAtMs: null };
-}

@@ -5,7 +5,7 @@ import { HostPool, keepsWorkers } from './host-pool.ts';
 
 /**
  * Why a worker moves. `host-lost`: its process is taken for dead. `host-draining`: the operator asked for it. `host-on-notice`: its host
- * was told to stop. `stopgap`: the home runs it for lack of hosts. `spread`: its variant has too many instances in one zone or on one host.
+ * got SIGTERM. `stopgap`: the home runs it for lack of hosts. `spread`: its variant has too many instances in one zone or on one host.
  */
 export type MoveCause = 'host-lost' | 'host-draining' | 'host-on-notice' | 'stopgap' | 'spread';
 

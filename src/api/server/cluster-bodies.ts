@@ -32,7 +32,7 @@ const hostBody = z.strictObject({
   is_home: z.boolean().describe('It is the machine of the node that serves.'),
   ends_at: time
     .nullable()
-    .describe('When its agent stops. It was told to, for example because its machine will be taken away, and drains.'),
+    .describe('When its agent stops. It got SIGTERM, for example because its machine will be taken away, and drains.'),
   link: z.enum(['linked', 'away', 'lost']),
   silent_ms: z.number().nullable().describe('Since the last byte of its agent; null if it has not been linked to this home.'),
   lag_ms: z.number().nullable().describe('Round trip of its link: the median of the last ones. Null if it is not known.'),

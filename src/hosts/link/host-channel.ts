@@ -21,7 +21,7 @@ const partialBytesMax = 2 * frameBytesMax;
 const partialCountMax = 4096;
 
 const beatEveryMs = 500;
-/** The first and then each so many beats are echoed, whatever else is sent. */
+/** One of this many beats is echoed, whatever else is sent. */
 const measureEvery = 4;
 /** The link is lost if nothing arrives for this long. */
 const silenceMsMax = 1500;

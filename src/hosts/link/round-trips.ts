@@ -14,7 +14,7 @@ export interface MeasuredLink {
   readonly aheadMs: number;
 }
 
-const tripsKept = 9;
+const tripsMax = 9;
 /** Numbers of beats that are answered; an echo has this added. Older versions send 0, and answer nothing. */
 export const echoBit = 2 ** 31;
 
@@ -36,7 +36,7 @@ export class RoundTrips {
     if (this.#open?.beat !== beat) return;
     const tookMs = nowMs - this.#open.sentMs;
     this.#open = null;
-    this.#trips = [...this.#trips, { tookMs, aheadMs: theirWallMs + tookMs / 2 - wallMs }].slice(-tripsKept);
+    this.#trips = [...this.#trips, { tookMs, aheadMs: theirWallMs + tookMs / 2 - wallMs }].slice(-tripsMax);
   }
 
   /** Null before the first echo. */

@@ -68,21 +68,7 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
       return 0;
     },
   );
-  verb(cluster, context, 'remove <name>', 'remove a host, or a dead node: its certificate is refused at once')
-    .with((command) =>
-      command
-        .addOption(new Option('--node', 'the node of this name, if a host has it as well').conflicts('host'))
-        .option('--host', 'the host of this name, if a node has it as well'),
-    )
-    .runs(async (session, options: RemoveOptions, name: string) => {
-      const client = await session.client();
-      const kind =
-        options.node === true ? 'node' : options.host === true ? 'host' : kindOf(await client.get<ClusterBody>('/cluster'), name);
-      await client.delete(`/cluster/${kind}s/${pathSegment(name)}`);
-      const then = kind === 'node' ? 'a process that is started under its name joins as a new node' : 'it can join again with a new token';
-      session.print({ removed: name, kind }, `${kind} ${name} was removed: ${then}\n`);
-      return 0;
-    });
+  addRemove(cluster, context);
   verb(cluster, context, 'rotate', 'replace the certificate authority of the cluster')
     .with((command) =>
       command
@@ -99,6 +85,24 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
       const rotation = await (await session.client()).post<RotationBody>('/cluster/rotate', { json: { urgent } });
       const when = urgent ? 'now: hosts must join again' : `from ${timeText(rotation.issues_from)} (UTC) on; nothing needs to be done`;
       session.print(rotation, `certificate authority ${rotation.authority} issues certificates ${when}\n`);
+      return 0;
+    });
+}
+
+function addRemove(cluster: Command, context: CliContext): void {
+  verb(cluster, context, 'remove <name>', 'remove a host, or a dead node: its certificate is refused at once')
+    .with((command) =>
+      command
+        .addOption(new Option('--node', 'the node of this name, if a host has it as well').conflicts('host'))
+        .option('--host', 'the host of this name, if a node has it as well'),
+    )
+    .runs(async (session, options: RemoveOptions, name: string) => {
+      const client = await session.client();
+      const kind =
+        options.node === true ? 'node' : options.host === true ? 'host' : kindOf(await client.get<ClusterBody>('/cluster'), name);
+      await client.delete(`/cluster/${kind}s/${pathSegment(name)}`);
+      const then = kind === 'node' ? 'a process that is started under its name joins as a new node' : 'it can join again with a new token';
+      session.print({ removed: name, kind }, `${kind} ${name} was removed: ${then}\n`);
       return 0;
     });
 }

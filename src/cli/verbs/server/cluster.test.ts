@@ -111,7 +111,7 @@ note: the clock of node b is 3.0 s behind
     );
   });
 
-  test('says how long a host that was told to stop has left, and shows no lease that may be old', async () => {
+  test('says how long a host that stops has left, and shows no lease that may be old', async () => {
     const stopping = { ...host, state: 'draining' as const, ends_at: '2026-11-30T10:00:40.000Z' };
     const away = { ...cluster, hosts: [stopping], database_away_since: at };
     const { stdout } = await runAgainst((_, response) => response.end(JSON.stringify(away)), ['cluster', 'status']);
