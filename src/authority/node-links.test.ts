@@ -260,6 +260,12 @@ describe('the authority of a cluster on one PostgreSQL', { skip: whyNoPostgres()
     const { links: later } = await cluster.node('b');
     await host.refresh();
     assert.match(readFileSync(join(cluster.folder, 'h1'), 'utf8'), new RegExp(later.address));
+    await host.close();
+    const [first = ''] = cluster.addresses.splice(0, 1); // it runs no more
+    await host.learn(cluster.addresses);
+    assert.deepEqual(JSON.parse(readFileSync(join(cluster.folder, 'h1'), 'utf8')).nodes, [later.address]);
+    const { configured } = JSON.parse(readFileSync(join(cluster.folder, 'h1'), 'utf8')) as { readonly configured: readonly string[] };
+    assert.deepEqual(configured, [first], 'it is kept as a last resort');
     await db
       .insertInto('cluster_nodes')
       .values({

@@ -64,6 +64,20 @@ test('a home of an older epoch has no effect on a host that has seen a newer one
   assert.equal(agent.isLinked, false);
 });
 
+test('a host learns from the home which nodes run, over each link and when that changes', async () => {
+  let nodes: readonly string[] = ['a:1'];
+  const received: (readonly unknown[])[] = [];
+  await fixture.openHome({ nodes: () => nodes });
+  const agent = await fixture.openHost('h1', { onNodes: (addresses) => received.push(addresses) });
+  await until(() => received.length === 1, 'it knows the first list');
+  nodes = ['b:1', 'a:1'];
+  await until(() => received.length === 2, 'it knows the second list');
+  fixture.links.get('h1')?.destroy();
+  await until(() => received.length === 3, 'the next link has sent it again');
+  assert.deepEqual(received, [['a:1'], nodes, nodes]);
+  assert(agent.isLinked);
+});
+
 test('a broken link loses its runs at once, and the worker goes on with the next link', async () => {
   const home = await fixture.openHome();
   await fixture.openHost('h1');

@@ -20,7 +20,11 @@ export interface OpenHostsDeps {
   readonly files: { check(path: string): Promise<void> };
   readonly local: LocalProvider;
   /** Null for a server without a cluster, which has no hosts. */
-  readonly node: { readonly name: string; readonly epoch: number; readonly links: { readonly port: LinkPort } } | null;
+  readonly node: {
+    readonly name: string;
+    readonly epoch: number;
+    readonly links: { readonly port: LinkPort; readonly nodes: readonly string[] };
+  } | null;
 }
 
 /** Where workers run: on this machine alone, or on hosts as well. */
@@ -49,6 +53,7 @@ export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Cl
       cpuMilli: 1000 * (config.cores ?? availableParallelism()),
       memoryMiB: Math.floor(totalmem() / mebibyte),
     },
+    nodes: () => node.links.nodes,
     localWorkers: config.localWorkers,
     accelerated: new Set(Object.keys(acceleratorTable(config.accelerators))),
     fetch: async (sha256) => {

@@ -13,12 +13,12 @@ import { HomeParts } from './home-parts.ts';
 import type { PlacedWorker, WantedHostState } from './host.ts';
 import { HostPool } from './host-pool.ts';
 import { type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, placedSpecOf, type UnplacedWorker } from './hosts-view.ts';
-import { IdleWorkers } from './idle-workers.ts';
 import { localReason } from './link/worker-spec.ts';
 import { LinkedHosts, type LinkedHostsDeps } from './linked-hosts.ts';
+import { RoundLimits } from './move-limits.ts';
 import { observedHome, observedHost } from './observed-hosts.ts';
 import type { NewPlacement } from './placement-decisions.ts';
-import { type MoveCause, type MoveLimits, planMoves } from './plan-moves.ts';
+import { type MoveCause, planMoves } from './plan-moves.ts';
 import { specDigest } from './remote-worker.ts';
 import { unplacedView, unplacedWorker } from './unplaced-workers.ts';
 import { WorkerMoves } from './worker-moves.ts';
@@ -47,6 +47,8 @@ export interface PlacedProviderOptions
   readonly home: HomeMachine;
   /** Instance types with devices: their workers stay on the home. */
   readonly accelerated?: ReadonlySet<string>;
+  /** `HOST:PORT` of the nodes that run: hosts learn of changes. */
+  readonly nodes?: () => readonly string[];
   /** Default: always. */
   readonly localWorkers?: LocalWorkers;
 }
@@ -55,16 +57,6 @@ export interface PlacedProviderOptions
 export type LocalWorkers = 'always' | 'when-needed' | 'never';
 
 const roundEveryMs = 500;
-/** How often stopgaps are looked at, and idle workers. */
-const optionalEveryMs = { stopgaps: 2000, idle: 10_000 };
-/** Stopgaps that are on the move at the same time. */
-const stopgapMovesMax = 4;
-/** Idle instances that move for the spread in a minute. */
-const spreadMovesMax = 2;
-const spreadWindowMs = 60_000;
-/** Without a run for so long, a worker is idle. */
-const idleMs = 30_000;
-
 export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #options: PlacedProviderOptions;
   readonly #clock: Clock;
@@ -79,10 +71,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #moves: WorkerMoves;
   /** Instances that the home started while no host was linked. */
   readonly #stopgaps = new Set<string>();
-  readonly #idle = new IdleWorkers(idleMs);
-  #optionalAtMs = 0;
-  /** When instances began to move for the spread. */
-  #spreadAtMs: number[] = [];
+  readonly #limits: RoundLimits;
   readonly #leaving = new Set<string>();
   /** Hosts whose certificates are refused. */
   readonly #removed = new Set<string>();
@@ -122,6 +111,14 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       home: options.home.name,
       host: (name) => this.#linked.host(name),
       onMoved: (id, to) => this.#isNowOn(id, to),
+    });
+    this.#limits = new RoundLimits({
+      clock,
+      moves: this.#moves,
+      link: (id) => this.link(id),
+      variantOf: ({ spec }) => this.#placedSpec(spec).variant,
+      isStopgap: ({ spec }) => this.#isStopgap(spec),
+      isMovable: ({ spec }) => !this.#isLocal(spec),
     });
     local.onChange((view) => this.#changed(view));
     local.onEnded((id, exit) => {
@@ -319,19 +316,20 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   /** Moves what must not stay where it is. Decides only: the moves go on by themselves. */
   #round(): void {
     if (this.#isClosed) return;
+    const nodes = this.#options.nodes?.() ?? [];
+    for (const host of this.#linked.hosts) if (nodes.length > 0) host.sendNodes(nodes);
     this.#placeUnplaced();
     this.#moves.giveUp();
     const { hosts } = this.#linked;
     const mustMove =
       [this.#options.home, ...hosts].some(({ name }) => this.#wanted(name) === 'draining') || hosts.some(({ isLost }) => isLost);
-    const mayMove =
-      hosts.length > 0 && this.#clock.nowMs() - this.#optionalAtMs >= optionalEveryMs[this.#hasStopgaps ? 'stopgaps' : 'idle'];
+    const mayMove = hosts.length > 0 && this.#limits.isOptionalDue(this.#hasStopgaps);
     if (!mustMove) this.#blocked = [];
     if (!mustMove && !mayMove) return;
     const views = this.list();
-    const plan = planMoves(this.#pool(), { ...this.#busyVariants(views), ...(mayMove ? this.#optionalMoves(views) : noOptionalMoves) });
+    const plan = planMoves(this.#pool(), this.#limits.of(views, mayMove));
     for (const { worker, cause, to, reason } of plan.moves) this.#move(worker, { cause, to, reason });
-    this.#spreadAtMs.push(...plan.moves.filter(({ cause }) => cause === 'spread').map(() => this.#clock.nowMs()));
+    this.#limits.began(plan.moves);
     for (const { worker, cause, reason } of plan.pending) if (cause === 'host-lost') this.#unplace(worker.id, reason);
     const blocked = plan.pending.filter(({ cause }) => cause !== 'host-lost');
     this.#blocked = blocked.map(({ worker, reason }) => {
@@ -361,31 +359,6 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       this.#linked.remove(name);
       this.#hostsChanged();
     }
-  }
-
-  #busyVariants(views: readonly WorkerView[]): Pick<MoveLimits, 'busyVariants' | 'movingVariants'> {
-    const variantsOf = (some: readonly WorkerView[]): ReadonlySet<string> =>
-      new Set(some.map(({ spec }) => this.#placedSpec(spec).variant));
-    const moving = views.filter(({ spec }) => this.#moves.has(spec.id));
-    const unready = views.filter(({ spec, state }) => spec.kind === 'instance' && state !== 'ready');
-    return { busyVariants: variantsOf([...moving, ...unready]), movingVariants: variantsOf(moving) };
-  }
-
-  /** What may move although it may also stay. */
-  #optionalMoves(views: readonly WorkerView[]): Omit<MoveLimits, 'busyVariants' | 'movingVariants'> {
-    const nowMs = this.#clock.nowMs();
-    this.#optionalAtMs = nowMs;
-    this.#spreadAtMs = this.#spreadAtMs.filter((atMs) => nowMs - atMs < spreadWindowMs);
-    const movable = views.filter(({ spec }) => spec.kind === 'instance' && !this.#isLocal(spec) && !this.#moves.isResting(spec.id));
-    return {
-      stopgaps: new Set(movable.filter(({ spec }) => this.#isStopgap(spec)).map(({ spec }) => spec.id)),
-      idleWorkers: this.#idle.observe(
-        movable.map(({ spec: { id } }) => ({ id, link: this.link(id) })),
-        nowMs,
-      ),
-      stopgapMovesMax: stopgapMovesMax - this.#moves.count('stopgap'),
-      spreadMovesMax: spreadMovesMax - this.#spreadAtMs.length,
-    };
   }
 
   #move(
@@ -493,7 +466,6 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 }
 
 const noTypes: ReadonlySet<string> = new Set();
-const noOptionalMoves = { stopgaps: noTypes, idleWorkers: noTypes, stopgapMovesMax: 0, spreadMovesMax: 0 };
 const noHost = {
   fits: false,
   reason: 'no host has room: none is linked, and the nodes run no such worker themselves (--local-workers never)',

@@ -73,6 +73,8 @@ export class RemoteHost {
   #unlinkedAtMs = 0;
   #address: string | null = null;
   #endsAtMs: number | null = null;
+  /** The nodes that the current link was sent. */
+  #sentNodes = '';
   #cancelAway: () => void = () => undefined;
   #cancelUnclaimed: () => void = () => undefined;
 
@@ -127,6 +129,7 @@ export class RemoteHost {
     this.#link?.close('the agent has opened another link');
     this.capacity = capacity;
     this.#isReported = false;
+    this.#sentNodes = '';
     this.#isLost = false;
     this.#endsAtMs = null;
     this.#cancelAway();
@@ -215,6 +218,16 @@ export class RemoteHost {
     if (this.#isLost) return;
     this.#isLost = true;
     this.#deps.onLost(this);
+  }
+
+  /** Tells the agent where the nodes are, once over each link for each list. An agent of an earlier version does not know the command. */
+  sendNodes(addresses: readonly string[]): void {
+    const text = addresses.join();
+    if (!this.isLinked || text === this.#sentNodes) return;
+    this.#sentNodes = text;
+    this.#link?.command({ method: 'nodes', addresses }).catch((error: unknown) => {
+      this.#deps.log.info({ host: this.name, error: messageOf(error) }, 'a host did not take the addresses of the nodes');
+    });
   }
 
   /** The agent stops its workers and ends. */

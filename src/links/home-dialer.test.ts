@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { linkedPair } from '../../test/links-fixture.ts';
-import { VirtualClock } from '../clock.ts';
+import { SystemClock, VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { SeededRandom } from '../random.ts';
 import { HomeDialer } from './home-dialer.ts';
@@ -25,6 +25,55 @@ test('tries the other addresses if one does not answer, and remembers the home',
   });
   for (let each = 0; each < 2; each++) (await dialer.dial('host', {}, soon())).destroy();
   assert.deepEqual(failures, ['127.0.0.1:1', 'no address']);
+});
+
+test('tries one address of last resort in each round without an answer, in turn, until one leads to the home', async (context) => {
+  const pair = await linkedPair(context);
+  pair.port.serve('host', ['host'], (socket) => void socket.resume());
+  pair.port.becomeHome();
+  const clock = new VirtualClock(Date.now());
+  const failures: string[] = [];
+  const dialer = new HomeDialer({
+    clock,
+    random: new SeededRandom(1),
+    addresses: ['gone'],
+    lastResort: ['one', 'two', pair.address],
+    identity: await pair.cluster.identityOf({ role: 'host', name: 'h1' }),
+    onFailure: (address) => failures.push(address),
+  });
+  let isOver = false;
+  const link = dialer.dial('host', {}, soon()).finally(() => (isOver = true));
+  while (!isOver) {
+    clock.advance(100);
+    await new Promise(setImmediate);
+  }
+  (await link).destroy();
+  assert.deepEqual(failures, ['gone', 'one', 'gone', 'two', 'gone']);
+});
+
+test('tries no address of last resort while a node answers', async (context) => {
+  const pair = await linkedPair(context);
+  let refusals = 3;
+  pair.port.serve(
+    'host',
+    ['host'],
+    (socket) => void socket.resume(),
+    () => {
+      if (refusals-- > 0) throw new PlatformError('unavailable', 'the home is starting');
+    },
+  );
+  pair.port.becomeHome();
+  const failures: string[] = [];
+  const dialer = new HomeDialer({
+    clock: new SystemClock(),
+    random: new SeededRandom(1),
+    addresses: [pair.address],
+    lastResort: ['one'],
+    identity: await pair.cluster.identityOf({ role: 'host', name: 'h1' }),
+    onFailure: (address) => failures.push(address),
+  });
+  (await dialer.dial('host', {}, soon())).destroy();
+  assert.deepEqual(failures, []);
 });
 
 test('nodes that name each other hold no dialer up, and it gets there once one becomes the home', async (context) => {

@@ -25,6 +25,8 @@ export interface HomeDialerOptions {
   readonly random: Random;
   /** `HOST:PORT` of the nodes, most likely home first. */
   readonly addresses?: readonly string[];
+  /** Where a node may be if none answers at the others: a round in which none did tries one of them. */
+  readonly lastResort?: readonly string[];
   readonly identity?: LinkIdentity;
   /** The longest pause between two rounds, in milliseconds. Default: a second. Shorter where clients wait. */
   readonly pauseMsMax?: number;
@@ -36,6 +38,11 @@ export interface HomeDialerOptions {
 export class HomeDialer {
   readonly #options: HomeDialerOptions;
   #addresses: readonly string[];
+  #lastResort: readonly string[];
+  /** Answers of nodes, of any kind. */
+  #answers = 0;
+  /** How many of last resort were tried. */
+  #resorts = 0;
   #identity: LinkIdentity | null;
   /** Where the last link was accepted. */
   #home: string | null = null;
@@ -45,11 +52,13 @@ export class HomeDialer {
   constructor(options: HomeDialerOptions) {
     this.#options = options;
     this.#addresses = options.addresses ?? [];
+    this.#lastResort = options.lastResort ?? [];
     this.#identity = options.identity ?? null;
   }
 
-  /** `HOST:PORT` of the nodes, most likely home first. Dials that pause begin their next round at once. */
-  setAddresses(addresses: readonly string[]): void {
+  /** As the options of the same names. Dials that pause begin their next round at once if the first list has changed. */
+  setAddresses(addresses: readonly string[], lastResort: readonly string[] = this.#lastResort): void {
+    this.#lastResort = lastResort;
     if (addresses.join() === this.#addresses.join()) return;
     this.#addresses = addresses;
     this.#home = null;
@@ -80,11 +89,18 @@ export class HomeDialer {
   async #dial(kind: LinkKind, fields: object, signal: AbortSignal): Promise<AcceptedLink> {
     let last = 'no address of a node is known';
     for (let round = 0; !signal.aborted; round++) {
+      const answered = this.#answers;
       for (const address of this.#candidates()) {
         const tried = await this.#follow(address, { ...fields, kind }, round, signal);
         if (typeof tried !== 'string') return tried;
         last = tried;
         if (signal.aborted) break;
+      }
+      const resort = this.#lastResort[this.#resorts % Math.max(1, this.#lastResort.length)];
+      if (resort !== undefined && this.#answers === answered && !signal.aborted) {
+        this.#resorts++;
+        const tried = await this.#follow(resort, { ...fields, kind }, round, signal);
+        if (typeof tried !== 'string') return tried;
       }
       await this.#pause(round, signal);
     }
@@ -101,6 +117,7 @@ export class HomeDialer {
         this.#options.onFailure?.(address, tried);
         return `${address}: ${tried}`;
       }
+      this.#answers++;
       const { socket, answer } = tried;
       if ('ok' in answer) {
         this.#home = address;

@@ -6,6 +6,7 @@ import type { Random } from '../random.ts';
 import { HomeDialer } from './home-dialer.ts';
 import { type HostMembership, joinWithToken, presentNodes, renewalTimeMs, renewMembership } from './join.ts';
 import { parseJoinToken } from './join-token.ts';
+import { type KnownNodes, lastResortNodes, withConfiguredNodes, withPresentNodes } from './known-nodes.ts';
 import { certificatesOf, type LinkPeer, provenPeer } from './link-peer.ts';
 
 const lookEveryMs = 30_000;
@@ -48,7 +49,8 @@ export class HostIdentity {
       reasons.set(address, reason);
     };
     const { identity, nodes: addresses } = membership;
-    this.dialer = new HomeDialer({ clock, random, identity, addresses, onFailure: onDialFailure });
+    const lastResort = lastResortNodes(membership);
+    this.dialer = new HomeDialer({ clock, random, identity, addresses, lastResort, onFailure: onDialFailure });
     this.#loop = new Loop({ clock, everyMs: lookEveryMs, run: () => this.refresh(), onFailure });
   }
 
@@ -64,14 +66,17 @@ export class HostIdentity {
       return HostIdentity.#start(options, stored);
     }
     const joined = parseJoinToken(token);
-    if (typeof stored !== 'string' && joined.id === stored.token) return HostIdentity.#start(options, stored);
+    const start = (membership: StoredMembership): Promise<HostIdentity> =>
+      HostIdentity.#start(options, { ...membership, ...withConfiguredNodes(membership, joined.nodes) });
+    if (typeof stored !== 'string' && joined.id === stored.token) return start(stored);
     try {
-      return HostIdentity.#start(options, { ...(await joinWithToken(joined, options)), token: joined.id });
+      const before = typeof stored === 'string' ? noNodes : stored;
+      return await start({ ...before, ...(await joinWithToken(joined, options)), token: joined.id });
     } catch (error) {
       // The host has joined with another token before: the name is its own, and a token that expired since then is not used.
       const isRefused = error instanceof PlatformError && (error.code === 'already_exists' || error.code === 'forbidden');
       if (!isRefused || typeof stored === 'string') throw error;
-      return HostIdentity.#start(options, stored);
+      return start(stored);
     }
   }
 
@@ -85,15 +90,21 @@ export class HostIdentity {
   /** Renews the certificate if it is due, else learns the present addresses of the nodes. */
   async refresh(): Promise<void> {
     if (await this.renewIfDue()) return;
-    const nodes = await this.#within((signal) => presentNodes(this.dialer, signal));
-    if (nodes.length > 0 && nodes.join() !== this.#membership.nodes.join()) await this.#use({ ...this.#membership, nodes });
+    await this.learn(await this.#within((signal) => presentNodes(this.dialer, signal)));
+  }
+
+  /** Addresses of the nodes that run now, the home first: they are stored, and used for the next link. */
+  async learn(nodes: readonly unknown[]): Promise<void> {
+    const known = withPresentNodes(this.#membership, nodes);
+    if (known !== this.#membership) await this.#use({ ...this.#membership, ...known });
   }
 
   /** Renews the certificate if half of its life is over: true. Rejects if that fails: the certificate before still counts. */
   async renewIfDue(): Promise<boolean> {
     if (this.#options.clock.wallMs() < renewalTimeMs(this.#membership.identity)) return false;
     const renewed = await this.#within((signal) => renewMembership(this.dialer, signal));
-    await this.#use({ ...renewed, token: this.#membership.token });
+    const before = this.#membership;
+    await this.#use({ ...before, ...withPresentNodes(before, renewed.nodes), identity: renewed.identity });
     return true;
   }
 
@@ -101,7 +112,7 @@ export class HostIdentity {
     await store(this.#options.file, membership);
     this.#membership = membership;
     this.dialer.setIdentity(membership.identity);
-    this.dialer.setAddresses(membership.nodes);
+    this.dialer.setAddresses(membership.nodes, lastResortNodes(membership));
   }
 
   async #within<Result>(run: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
@@ -120,7 +131,9 @@ export class HostIdentity {
   }
 }
 
-interface StoredMembership extends HostMembership {
+const noNodes: KnownNodes = { nodes: [], configured: [], earlier: [] };
+
+interface StoredMembership extends HostMembership, KnownNodes {
   /** The id of the token with which the host joined. */
   readonly token: string;
 }
@@ -128,7 +141,8 @@ interface StoredMembership extends HostMembership {
 /** Or why the file has no certificate that can be used. */
 function storedMembership(file: string, peer: LinkPeer, wallMs: number): StoredMembership | string {
   try {
-    const membership = JSON.parse(readFileSync(file, 'utf8')) as StoredMembership;
+    // An earlier version has stored those that run only.
+    const membership = { ...noNodes, ...(JSON.parse(readFileSync(file, 'utf8')) as StoredMembership) };
     const { cert, authorities } = membership.identity;
     const [leaf] = certificatesOf(cert);
     if (leaf === undefined) return `${file} has no certificate`;

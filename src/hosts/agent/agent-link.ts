@@ -5,7 +5,7 @@ import { PlatformError } from '../../errors.ts';
 import { errorOf, type Frame, malformedFrame, readFrameBody, type WireFailure, WorkerLost } from '../../runtime/index.ts';
 import { HostChannel } from '../link/host-channel.ts';
 import { hostKinds, jsonFrame, readRelayedRun, relayedLink, relayedResultFrame } from '../link/host-frames.ts';
-import { cutText, fieldsOf, keyOf, numberOf } from '../link/reports.ts';
+import { cutText, fieldsOf, keyOf, listOf, numberOf } from '../link/reports.ts';
 import { readSpec } from '../link/worker-spec.ts';
 import { failureFrame } from './agent-failures.ts';
 import type { AgentInvocations } from './agent-invocations.ts';
@@ -18,6 +18,8 @@ const rangeNumberMin = 2 ** 31;
 const lineBytesMax = 1024 * 1024;
 const lineLengthMax = 16 * 1024;
 const usageEveryMs = 2000;
+/** Nodes of a cluster. */
+const nodesMax = 1000;
 
 /** A range of an object, as the home sends it. */
 export interface ObjectRange {
@@ -33,6 +35,8 @@ export interface AgentLinkDeps {
   readonly invocations: AgentInvocations;
   /** The home has accepted this link, and gets the reports. */
   readonly onWelcome: () => void;
+  /** `HOST:PORT` of the nodes that run now, as the home says. */
+  readonly onNodes: (addresses: readonly unknown[]) => void;
   /** The home wants this agent to end. */
   readonly onFarewell: (reason: string) => void;
   readonly onEnd: (why: string) => void;
@@ -160,7 +164,7 @@ export class AgentLink {
 
   /** Every command has the epoch of its sender: a home that was replaced changes nothing. */
   async #obey(fields: Readonly<Record<string, unknown>>): Promise<object> {
-    const { workers, fence } = this.#deps;
+    const { workers, fence, onNodes } = this.#deps;
     fence.check(numberOf(fields['epoch']));
     switch (fields['method']) {
       case 'start':
@@ -171,6 +175,9 @@ export class AgentLink {
         return {};
       case 'restart':
         workers.restart(keyOf(fields['key']), cutText(fields['reason'], 1000));
+        return {};
+      case 'nodes':
+        onNodes(listOf(fields['addresses'], nodesMax));
         return {};
       case 'status': {
         const worker = workers.byLink(numberOf(fields['link']));

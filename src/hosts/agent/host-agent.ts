@@ -31,6 +31,8 @@ export interface HostAgentOptions {
   readonly keepMs: number;
   /** Opens a link with these fields in its introduction. Resolves to a paused socket; rejects if refused for good or aborted. */
   readonly dial: (fields: object, signal: AbortSignal) => Promise<Duplex>;
+  /** The home says which nodes run now, by `HOST:PORT`. Default: nothing. */
+  readonly onNodes?: (addresses: readonly unknown[]) => void;
 }
 
 /** While workers move: how often it is checked, and how long the agent waits without a home. */
@@ -148,6 +150,7 @@ export class HostAgent {
           if (this.#untilMs !== null) link.leave(Math.max(0, this.#untilMs - clock.nowMs()));
           log.info({ epoch: this.#fence.newest, workers: this.workers.size }, 'linked to the home');
         },
+        onNodes: (addresses) => this.#options.onNodes?.(addresses),
         onFarewell: (reason) => this.#drained.resolve(reason),
         onEnd: (why) => {
           if (this.#link === link) {

@@ -97,7 +97,7 @@ async function open(
     onUnreachable: (address, reason) => log.warn({ address, reason }, 'a node cannot be reached, will be retried'),
   });
   closers.add(identity);
-  const agent = await openAgent(settings, { clock, log, directory, dialer: identity.dialer }, closers);
+  const agent = await openAgent(settings, { clock, log, directory, identity }, closers);
   log.info({ host: name, zone, cpuMilli, memoryMiB, dataDirectory: directory.path, version }, 'this host looks for its home');
   const refused = agent.run();
   void firstLink(agent, clock, joining).then((isLinked) => (isLinked ? onLinked() : undefined));
@@ -118,11 +118,11 @@ interface AgentDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly directory: DataDirectory;
-  readonly dialer: HostIdentity['dialer'];
+  readonly identity: HostIdentity;
 }
 
 /** Opens the provider of this machine, and an agent for it that is not linked yet. */
-async function openAgent(settings: AgentSettings, { clock, log, directory, dialer }: AgentDeps, closers: Closers): Promise<HostAgent> {
+async function openAgent(settings: AgentSettings, { clock, log, directory, identity }: AgentDeps, closers: Closers): Promise<HostAgent> {
   const { zone, cpuMilli, memoryMiB, version, keepMs } = settings;
   const hasher = new FileHasher();
   closers.add(hasher);
@@ -160,7 +160,11 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, diale
     cpuMilli,
     memoryMiB,
     keepMs,
-    dial: (fields, signal) => dialer.dial('host', fields, signal),
+    dial: (fields, signal) => identity.dialer.dial('host', fields, signal),
+    onNodes: (addresses) =>
+      void identity
+        .learn(addresses)
+        .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the addresses of the nodes were not stored')),
   });
   parts.agent = agent;
   closers.add(agent);
