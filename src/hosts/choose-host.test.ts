@@ -135,8 +135,26 @@ describe('the reason of a choice', () => {
       zone: 'b',
       fitting: 2,
       reason:
-        'instances are spread: zone b has 0 of 2 instances without it, the host 0, 25 % of it is in use with this worker, it has the artifact; 2 of 2 hosts had room',
+        'b1 has 8 of 8 vCPU and 16 of 16 GiB free, and its zone b has not the other instance; it has the model already; there is room on a1, too',
     });
+  });
+
+  test('counts the other instances in the zone and on the host, and names the hosts with room', () => {
+    const hosts = [host('a1'), host('a2'), host('a3'), host('b1', { zone: 'b', cpuMilli: 1000 })];
+    const request = instance({ instances: 4 });
+    const choice = chooseHost(hosts, request, [on('a1', request), on('a2', request), on('a2', request)]);
+    assert.equal(
+      choice.reason,
+      'a3 has 8 of 8 vCPU and 16 of 16 GiB free, and its zone a has 3 of the 3 other instances, the host 0; there is room on a1 and a2, too',
+    );
+  });
+
+  test('of a function says that functions fill one host after the other', () => {
+    const choice = chooseHost([host('h1', { memoryMiB: 1000 }), host('h2')], environment(), []);
+    assert.equal(
+      choice.reason,
+      'h2 has 8 of 8 vCPU and 16 of 16 GiB free. Functions fill one host after the other; no other host has room',
+    );
   });
 
   for (const { when, hosts, request = instance(), placed = [], reason } of [
@@ -146,13 +164,13 @@ describe('the reason of a choice', () => {
       hosts: [host('h1', { cpuMilli: 4000 }), host('h2', { state: 'cordoned' as const }), host('h3', { state: 'lost' as const })],
       request: instance({ instances: 3, cpuMilli: 4000, memoryMiB: 8192 }),
       placed: [on('h1', instance({ cpuMilli: 4000 })), on('h2')],
-      reason: '2 of 3 placed: no ready host has 4 vCPU and 8 GiB free; 3 hosts known, 1 cordoned, 1 lost',
+      reason: '2 of 3 placed: no ready host has 4 vCPU and 8 GiB free: h1 has 0 of 4 vCPU and 12 of 16 GiB, h2 is cordoned, h3 is lost',
     },
     {
       when: 'no host is large enough',
       hosts: [host('h1')],
       request: environment({ cpuMilli: 250, memoryMiB: 100_000 }),
-      reason: 'no host has 0.25 vCPU and 100000 MiB, even without other workers; 1 host known',
+      reason: 'no host is as large as 0.25 vCPU and 100000 MiB: h1 has 8 vCPU and 16 GiB',
     },
   ]) {
     test(`says why there is none: ${when}`, () => {

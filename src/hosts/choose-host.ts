@@ -1,6 +1,7 @@
 /** On which host a worker starts, and why there. Pure: the caller observes hosts and workers, and acts on the choice. */
-import { type HostFacts, type HostState, type PlacedWorker, type PlacementRequest, sizeText } from './host.ts';
+import type { HostFacts, PlacedWorker, PlacementRequest } from './host.ts';
 import { HostPool, hasRoom, isLargeEnough, type PooledHost } from './host-pool.ts';
+import { choiceText, refusalText } from './placement-texts.ts';
 
 /** The host of a worker, or why it has none. */
 export type HostChoice =
@@ -32,10 +33,10 @@ export function chooseHost(hosts: readonly HostFacts[], request: PlacementReques
 export function chooseFrom(pool: HostPool, request: PlacementRequest, isStable = false): HostChoice {
   const { hosts, zones } = candidatesOf(pool, request, isStable);
   const best = bestOf(hosts, request.kind === 'instance' ? spreading(pool, request, spreadLimits(pool, request, zones)) : packing(request));
-  if (best === undefined) return { fits: false, reason: refusal(pool, request) };
+  if (best === undefined) return { fits: false, reason: refusalText(pool, request) };
   const { name, zone } = best.facts;
   const fitting = hosts.length;
-  return { fits: true, host: name, zone, fitting, reason: `${merits(pool, best, request)}; ${fitting} of ${hostsText(pool)} had room` };
+  return { fits: true, host: name, zone, fitting, reason: choiceText(pool, best, request, hosts) };
 }
 
 /**
@@ -160,38 +161,4 @@ function fillWith({ facts, cpuFreeMilli, memoryFreeMiB }: PooledHost, { cpuMilli
   const cpu = facts.cpuMilli > 0 ? 1 - (cpuFreeMilli - cpuMilli) / facts.cpuMilli : 1;
   const memory = facts.memoryMiB > 0 ? 1 - (memoryFreeMiB - memoryMiB) / facts.memoryMiB : 1;
   return Math.max(cpu, memory);
-}
-
-function merits(pool: HostPool, host: PooledHost, request: PlacementRequest): string {
-  const { facts } = host;
-  const words = [facts.artifacts.has(request.artifact) ? 'it has the artifact' : 'it fetches the artifact'];
-  if (facts.warmWorkers > 0) words.push('it has a warm worker');
-  if (facts.isOnNotice) words.push('it is on notice, as is every other host that was as good');
-  if (facts.isLastResort) words.push('no other host has room');
-  const fill = `${Math.round(100 * fillWith(host, request))} % of it is in use with this worker`;
-  if (request.kind === 'function') return `functions are packed: ${fill}, ${words.join(', ')}`;
-  const inZone = instancesInZone(pool, host, request);
-  const spread = `zone ${facts.zone} has ${inZone} of ${request.instances ?? 'the other'} instances without it, the host ${host.instances.get(request.variant) ?? 0}`;
-  return `instances are spread: ${spread}, ${fill}, ${words.join(', ')}`;
-}
-
-function refusal(pool: HostPool, request: PlacementRequest): string {
-  if (pool.hosts.length === 0) return `${progress(pool, request)}no host is known`;
-  const fitsEmpty = pool.hosts.some(({ facts }) => isLargeEnough(facts, request));
-  const room = fitsEmpty ? `no ready host has ${sizeText(request)} free` : `no host has ${sizeText(request)}, even without other workers`;
-  const counts = (['cordoned', 'draining', 'away', 'lost'] satisfies HostState[]).map(
-    (state) => [state, pool.hosts.filter(({ facts }) => facts.state === state).length] as const,
-  );
-  const others = counts.filter(([, count]) => count > 0).map(([state, count]) => `, ${count} ${state}`);
-  return `${progress(pool, request)}${room}; ${hostsText(pool)} known${others.join('')}`;
-}
-
-function progress(pool: HostPool, { kind, variant, instances }: PlacementRequest): string {
-  if (kind === 'function') return '';
-  const placed = pool.instancesOf(variant);
-  return instances === null ? `${placed} placed, one more is not: ` : `${Math.min(placed, instances)} of ${instances} placed: `;
-}
-
-function hostsText({ hosts }: HostPool): string {
-  return hosts.length === 1 ? '1 host' : `${hosts.length} hosts`;
 }

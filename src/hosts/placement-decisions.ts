@@ -52,7 +52,7 @@ const unmeasured = { unknown: 'a placement has no effect of its own: see the obj
 const causeTexts = {
   'host-lost': 'is lost',
   'host-draining': 'drains',
-  'host-on-notice': 'will be taken away',
+  'host-on-notice': 'stops soon',
   stopgap: 'ran it for lack of hosts',
   spread: 'has too many instances of its variant',
 } as const satisfies Record<MoveCause, string>;

@@ -176,7 +176,7 @@ describe('placement by a home', () => {
   });
 
   test('reports once why a worker has no host', async () => {
-    const reason = '0 placed, one more is not: no ready host has 2 vCPU and 4 GiB free; 1 host known';
+    const reason = '0 placed, one more is not: no ready host has 2 vCPU and 4 GiB free: h1 has 0 of 8 vCPU and 0 of 16 GiB';
     home.hosts.set('h1');
     home.placements.rejected(spec, reason);
     await home.placements.round();

@@ -41,7 +41,7 @@ describe('workers of a host that drains', () => {
     assert.deepEqual(moves, []);
     assert.deepEqual(
       pending.map(({ worker, reason }) => [worker.id, reason]),
-      [['a1', '1 of 1 placed: no ready host has 2 vCPU and 4 GiB free; 2 hosts known, 1 cordoned, 1 draining']],
+      [['a1', '1 of 1 placed: no ready host has 2 vCPU and 4 GiB free: h1 drains, h2 is cordoned']],
     );
   });
 

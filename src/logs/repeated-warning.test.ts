@@ -10,14 +10,14 @@ test('a warning that is repeated each second is logged when it changes, then onc
   const warning = new RepeatedWarning({ clock, log }, 'failed');
   const repeat = (error: string, seconds: number): void => {
     for (let second = 0; second < seconds; second++) {
-      warning.warn({ error }, { attempt: clock.nowMs() });
+      warning.warn({ error: `${error} for ${second}` }, { attempt: clock.nowMs() });
       clock.advance(1000);
     }
   };
   repeat('no room', 125);
-  assert.deepEqual(lines, ['no room ', 'no room 60', 'no room 60']);
+  assert.deepEqual(lines, ['no room for 0 ', 'no room for 60 60', 'no room for 120 60']);
   repeat('disk full', 2);
-  assert.equal(lines.at(-1), 'disk full ');
+  assert.equal(lines.at(-1), 'disk full for 0 ');
   warning.over();
   repeat('disk full', 2);
   assert.equal(lines.length, 5);

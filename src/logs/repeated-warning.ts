@@ -23,7 +23,8 @@ export class RepeatedWarning {
   /** A line for the same fields as before has the number of `times` since the last one. `also`: fields that differ each time. */
   warn(fields: Readonly<Record<string, unknown>>, also: Readonly<Record<string, unknown>> = {}): void {
     const nowMs = this.#clock.nowMs();
-    const said = JSON.stringify(fields);
+    // Figures differ each time, and change little.
+    const said = JSON.stringify(fields).replaceAll(/\d+/g, '#');
     const isSame = said === this.#said;
     this.#times++;
     if (isSame && nowMs - this.#saidAtMs < againMs) return;

@@ -31,7 +31,8 @@ const host = (name: string, zone: string, changes: Partial<HostBody> = {}): Host
 
 function clusterBody(): ClusterBody {
   const node = { version: '0.1.0', joined_at: at(86_400), clock_offset_ms: 12 };
-  const reason = 'no ready host has 16 vCPU and 64 GiB free; 4 hosts known, 1 draining, 1 lost';
+  const reason =
+    '0 of 1 placed: no ready host has 16 vCPU and 64 GiB free: h2 has 9.5 of 16 vCPU and 44 of 64 GiB, h3 has 15 of 16 vCPU and 62 of 64 GiB, h1 drains, h4 is lost';
   const placed = (id: string, worker: string, from: string | null, to: string, trigger: string): ClusterBody['recent'][number] => ({
     id,
     at: at(40),
@@ -40,7 +41,8 @@ function clusterBody(): ClusterBody {
     worker,
     from,
     to,
-    explanation: `${worker} ${from === null ? 'starts on' : `moves from ${from} to`} ${to}: instances are spread: zone b has 0 of 2 instances without it, the host 0, 41 % of it is in use with this worker, it has the artifact; 2 of 4 hosts had room`,
+    reason: `${from === null ? '' : `${from} drains; `}${to} has 9.5 of 16 vCPU and 44 of 64 GiB free, and its zone b has none of the 2 other instances; it has the model already; there is room on h3, too`,
+    explanation: '',
   });
   return {
     nodes: [
@@ -95,7 +97,12 @@ function hostDetail(): HostDetailBody {
   });
   const workers = [worker('digits.alltraffic.3.0', 'ready'), worker('digits.alltraffic.3.2', 'ready')];
   const blocked = [
-    { worker: 'digits.alltraffic.3.2', endpoint: 'digits', reason: 'no ready host has 2 vCPU and 4 GiB free; 4 hosts known', since: at(9) },
+    {
+      worker: 'digits.alltraffic.3.2',
+      endpoint: 'digits',
+      reason: 'no ready host has 2 vCPU and 4 GiB free: h2 has 1 of 16 vCPU and 44 of 64 GiB, h4 is lost',
+      since: at(9),
+    },
   ];
   return { ...host('h1', 'a', { state: 'draining', worker_count: workers.length }), workers, blocked };
 }

@@ -12,11 +12,11 @@ type Pending = ClusterBody['pending'][number];
 type Moving = ClusterBody['moving'][number];
 
 const causes: Readonly<Record<Moving['cause'], string>> = {
-  'host-lost': 'its host was lost',
-  'host-draining': 'its host drains',
-  'host-on-notice': 'its host will be taken away',
-  stopgap: 'the home ran it for lack of hosts',
-  spread: 'too many of its variant were there',
+  'host-lost': 'was lost',
+  'host-draining': 'drains',
+  'host-on-notice': 'stops soon',
+  stopgap: 'ran it for lack of hosts',
+  spread: 'has too many of its variant',
 };
 
 export function PlacementCards({ cluster: { moving, pending, recent } }: { readonly cluster: ClusterBody }): ReactElement {
@@ -49,7 +49,7 @@ const movingColumns: readonly TableColumn<Moving>[] = [
   { title: 'Worker', cell: ({ worker }) => <span className="mono">{worker}</span> },
   { title: 'From', cell: ({ from }) => from ?? <span className="dim">–</span> },
   { title: 'To', cell: ({ to }) => to },
-  { title: 'Because', isWide: true, cell: ({ cause }) => causes[cause] },
+  { title: 'Because', isWide: true, cell: ({ cause, from }) => `${from ?? 'its host'} ${causes[cause]}` },
   { title: 'Since', isWide: true, cell: ({ since }) => <Ago at={since} /> },
 ];
 
@@ -73,6 +73,6 @@ const recentColumns: readonly TableColumn<Recent>[] = [
       </Link>
     ),
   },
-  { title: 'Why', isWide: true, cell: ({ explanation }) => <span className="mut placement-why">{explanation}</span> },
+  { title: 'Why', isWide: true, cell: ({ reason }) => <span className="mut placement-why">{sentence(reason)}</span> },
   { title: 'When', sort: ({ at }) => at, cell: ({ at }) => <Ago at={at} /> },
 ];

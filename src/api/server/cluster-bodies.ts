@@ -79,7 +79,8 @@ const recentPlacementBody = z.strictObject({
   worker: z.string(),
   from: z.string().nullable(),
   to: z.string(),
-  explanation: z.string(),
+  reason: z.string().describe('Why it left its host, and why it is on this one.'),
+  explanation: z.string().describe('The same in one sentence with the names of the worker and its hosts.'),
 });
 
 export const clusterBody = z.strictObject({
@@ -152,7 +153,23 @@ export function recentPlacementBodyOf({
   explanation,
 }: Decision): ClusterBody['recent'][number] {
   const { worker, from } = inputs as PlacementInputs;
-  return { id, at: isoTime(atMs), endpoint, trigger, worker, from, to: (chosen as ChosenHost).host, explanation };
+  return {
+    id,
+    at: isoTime(atMs),
+    endpoint,
+    trigger,
+    worker,
+    from,
+    to: (chosen as ChosenHost).host,
+    reason: reasonIn(explanation),
+    explanation,
+  };
+}
+
+/** Of `w moves from h1 to h2, because h1 drains: h2 has room`: `h1 drains; h2 has room`. */
+function reasonIn(explanation: string): string {
+  const [, cause, reason] = /^.*?(?:, because (.*?))?: (.*)$/s.exec(explanation) ?? [];
+  return [cause, reason].filter((part) => part !== undefined).join('; ');
 }
 
 function hostWorkerBodyOf(worker: HostWorker): z.infer<typeof hostWorkerBody> {

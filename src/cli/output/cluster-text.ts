@@ -17,7 +17,7 @@ export function clusterText(body: ClusterBody): string {
       { title: 'MOVING', cell: ({ worker }) => worker },
       { title: 'FROM', cell: ({ from }) => from },
       { title: 'TO', cell: ({ to }) => to },
-      { title: 'WHY', cell: ({ cause }) => causeText(cause) },
+      { title: 'WHY', cell: ({ cause, from }) => `${from ?? 'its host'} ${causeTexts[cause]}` },
       { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
     ]),
     table(pending, [
@@ -30,7 +30,7 @@ export function clusterText(body: ClusterBody): string {
       { title: 'WORKER', cell: ({ worker }) => worker },
       { title: 'FROM', cell: ({ from }) => from },
       { title: 'HOST', cell: ({ to }) => to },
-      { title: 'WHY', cell: ({ trigger }) => causeText(trigger) },
+      { title: 'WHY', cell: ({ reason }) => reason },
     ]),
     wanted === null ? '' : `hosts wanted: ${wanted.hosts} (${wanted.reason})\n`,
     notes.map((note) => `note: ${note}\n`).join(''),
@@ -86,18 +86,13 @@ export function hostLine({ name, state, workers }: HostDetailBody): string {
   return `${name} is ${state}, with ${countText(workers.length, 'worker')}\n`;
 }
 
-const causeTexts: Readonly<Record<string, string>> = {
-  start: 'started',
-  'host-lost': 'its host was lost',
-  'host-draining': 'its host drains',
-  'host-on-notice': 'its host will be taken away',
-  stopgap: 'the home ran it for lack of hosts',
-  spread: 'too many of its variant were there',
-};
-
-function causeText(cause: string): string {
-  return causeTexts[cause] ?? cause;
-}
+const causeTexts = {
+  'host-lost': 'was lost',
+  'host-draining': 'drains',
+  'host-on-notice': 'stops soon',
+  stopgap: 'ran it for lack of hosts',
+  spread: 'has too many of its variant',
+} as const satisfies Record<ClusterBody['moving'][number]['cause'], string>;
 
 /** `draining, ends 10:00:40`: the time tells how long its workers have to leave. */
 function stateText({ state, ends_at: endsAt }: HostBody): string {

@@ -44,8 +44,22 @@ const cluster: ClusterBody = {
     },
   ],
   moving: [{ worker: 'digits.a.1.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h3', since: at }],
-  pending: [{ worker: 'resnet.a.1.0', endpoint: 'resnet', reason: 'no ready host has 16 vCPU and 64 GiB free; 2 hosts known', since: at }],
-  recent: [{ id: '1', at, endpoint: 'digits', trigger: 'start', worker: 'digits.a.1.1', from: null, to: 'h1', explanation: '' }],
+  pending: [
+    { worker: 'resnet.a.1.0', endpoint: 'resnet', reason: 'no ready host has 16 vCPU and 64 GiB free: h1 has 9.5 of 16 vCPU', since: at },
+  ],
+  recent: [
+    {
+      id: '1',
+      at,
+      endpoint: 'digits',
+      trigger: 'start',
+      worker: 'digits.a.1.1',
+      from: null,
+      to: 'h1',
+      reason: 'h1 has 8 of 16 vCPU free',
+      explanation: '',
+    },
+  ],
   wanted: { hosts: 4, packed: 2, spare: 2, too_large: 0, reason: 'because' },
   as_of: at,
   database_away_since: null,
@@ -95,14 +109,14 @@ HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            CLOCK  ADDR
 h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  right  10.0.1.11
 h2    a     lost   6.5/16  20480/65536 MiB        0  lost for 64 s
 
-MOVING        FROM  TO  WHY              SINCE (UTC)
-digits.a.1.0  h1    h3  its host drains  2026-11-30 10:00:00
+MOVING        FROM  TO  WHY        SINCE (UTC)
+digits.a.1.0  h1    h3  h1 drains  2026-11-30 10:00:00
 
 WITHOUT HOST  SINCE (UTC)          WHY
-resnet.a.1.0  2026-11-30 10:00:00  no ready host has 16 vCPU and 64 GiB free; 2 hosts known
+resnet.a.1.0  2026-11-30 10:00:00  no ready host has 16 vCPU and 64 GiB free: h1 has 9.5 of 16 vCPU
 
 PLACED (UTC)         WORKER        HOST  WHY
-2026-11-30 10:00:00  digits.a.1.1  h1    started
+2026-11-30 10:00:00  digits.a.1.1  h1    h1 has 8 of 16 vCPU free
 
 hosts wanted: 4 (because)
 

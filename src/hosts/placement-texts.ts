@@ -1,0 +1,76 @@
+/** Why a worker gets a host, or none: sentences with names and figures. Pure. */
+import { type HostState, type PlacementRequest, sizeText } from './host.ts';
+import { type HostPool, isLargeEnough, type PooledHost } from './host-pool.ts';
+
+/** Hosts that a sentence names. */
+const namedMax = 4;
+
+const stateTexts = {
+  ready: 'is ready',
+  cordoned: 'is cordoned',
+  draining: 'drains',
+  away: 'is away',
+  lost: 'is lost',
+} as const satisfies Record<HostState, string>;
+
+/** `h2 has 3 of 4 vCPU and 6 of 8 GiB free, and its zone b has none of the 2 other instances; there is room on h3, too`. */
+export function choiceText(pool: HostPool, host: PooledHost, request: PlacementRequest, fitting: readonly PooledHost[]): string {
+  const { facts } = host;
+  const place = request.kind === 'instance' ? spreadText(pool, host, request) : '. Functions fill one host after the other';
+  const parts = [`${facts.name} has ${roomText(host)} free${place}`];
+  if (facts.artifacts.has(request.artifact)) parts.push('it has the model already');
+  const others = fitting.filter((each) => each !== host).map((each) => each.facts.name);
+  parts.push(others.length === 0 ? 'no other host has room' : `there is room on ${namesText(others)}, too`);
+  return parts.join('; ');
+}
+
+/** `1 of 3 placed: no ready host has 2 vCPU and 4 GiB free: h1 has 1 of 4 vCPU and 8 of 8 GiB, h2 drains`. */
+export function refusalText(pool: HostPool, request: PlacementRequest): string {
+  const progress = progressText(pool, request);
+  if (pool.hosts.length === 0) return `${progress}no host is known`;
+  if (!pool.hosts.some(({ facts }) => isLargeEnough(facts, request))) {
+    const { facts } = pool.hosts.reduce((most, each) => (each.facts.cpuMilli > most.facts.cpuMilli ? each : most));
+    const { cpuMilli, memoryMiB } = facts;
+    const largest = `${facts.name} has ${sizeText({ cpuMilli, memoryMiB, accelerator: null })}`;
+    return `${progress}no host is as large as ${sizeText(request)}: ${largest}${pool.hosts.length === 1 ? '' : ', and no other has more vCPU'}`;
+  }
+  const free = ({ facts, cpuFreeMilli }: PooledHost): number => (facts.state === 'ready' ? cpuFreeMilli : Number.NEGATIVE_INFINITY);
+  const hosts = pool.hosts.toSorted((a, b) => free(b) - free(a));
+  const known = hosts.slice(0, namedMax).map((host) => {
+    const { name, state, isOnNotice } = host.facts;
+    return `${name} ${state === 'ready' ? `has ${roomText(host)}` : isOnNotice ? 'stops soon' : stateTexts[state]}`;
+  });
+  const more = hosts.length > namedMax ? `, ${hosts.length - namedMax} more have not` : '';
+  return `${progress}no ready host has ${sizeText(request)} free: ${known.join(', ')}${more}`;
+}
+
+/** `3 of 4 vCPU and 6 of 8 GiB`. */
+function roomText({ facts, cpuFreeMilli, memoryFreeMiB }: PooledHost): string {
+  // A home can have more workers than it has room for.
+  const [cpu, memory] = [Math.max(0, cpuFreeMilli), Math.max(0, memoryFreeMiB)];
+  const isWhole = memory % 1024 === 0 && facts.memoryMiB % 1024 === 0;
+  const [divisor, unit] = isWhole ? [1024, 'GiB'] : [1, 'MiB'];
+  return `${cpu / 1000} of ${facts.cpuMilli / 1000} vCPU and ${memory / divisor} of ${facts.memoryMiB / divisor} ${unit}`;
+}
+
+/** Where the other instances of the variant are; empty if there are none. */
+function spreadText(pool: HostPool, { facts, zone, instances }: PooledHost, { variant }: PlacementRequest): string {
+  const others = pool.instancesOf(variant);
+  if (others === 0) return '';
+  const inZone = pool.instancesByZone(variant)?.[zone] ?? 0;
+  const all = others === 1 ? 'the other instance' : `the ${others} other instances`;
+  const zoneText = `its zone ${facts.zone} has ${inZone === 0 ? (others === 1 ? 'not' : 'none of') : `${inZone} of`} ${all}`;
+  return `, and ${zoneText}${inZone === 0 ? '' : `, the host ${instances.get(variant) ?? 0}`}`;
+}
+
+function namesText(names: readonly string[]): string {
+  const more = names.length > namedMax ? [`${names.length - namedMax} more`] : [];
+  const listed = [...names.slice(0, namedMax), ...more];
+  return listed.length === 1 ? (listed[0] ?? '') : `${listed.slice(0, -1).join(', ')} and ${listed.at(-1)}`;
+}
+
+function progressText(pool: HostPool, { kind, variant, instances }: PlacementRequest): string {
+  if (kind === 'function') return '';
+  const placed = pool.instancesOf(variant);
+  return instances === null ? `${placed} placed, one more is not: ` : `${Math.min(placed, instances)} of ${instances} placed: `;
+}
