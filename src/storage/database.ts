@@ -47,6 +47,8 @@ export interface OpenDatabase {
 export interface Availability {
   /** Why it is unavailable; null if it is available. */
   readonly problem: string | null;
+  /** Since when it is unavailable, epoch milliseconds; null if it is available. */
+  readonly sinceMs: number | null;
   /** Why this server must restart: another server has used the database in the meantime. Null otherwise. */
   readonly takenOver: string | null;
   /**
@@ -56,7 +58,7 @@ export interface Availability {
   onUncertain(listener: () => Promise<void>): void;
 }
 
-const alwaysAvailable: Availability = { problem: null, takenOver: null, onUncertain: () => undefined };
+const alwaysAvailable: Availability = { problem: null, sinceMs: null, takenOver: null, onUncertain: () => undefined };
 
 const everything: readonly Purpose[] = ['state', 'metrics'];
 
@@ -106,6 +108,9 @@ async function openPostgres(where: PostgresLocation, purposes: readonly Purpose[
     const availability: Availability = {
       get problem() {
         return postgres.problem;
+      },
+      get sinceMs() {
+        return postgres.sinceMs;
       },
       get takenOver() {
         return lock?.takenOver ?? null;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
+import type { ClusterBody, EndpointBody } from '../../src/api/index.ts';
 import { until } from '../end-to-end/poll.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
 import { HostProcesses } from './host-processes.ts';
@@ -64,6 +65,26 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     await until('requests are answered', () => load.report().answered > answered + 20);
     assert.deepEqual(load.report().failed, []);
     await hosts.start(before.host); // its certificate is on its disk
+  });
+
+  test('while PostgreSQL is away, the cluster and its endpoints are shown, with the time since when, and changes are unavailable', async () => {
+    await fixture.postgres.shutDown('fast');
+    try {
+      const cluster = await fixture.call<ClusterBody>('b', 'GET', '/cluster');
+      assert.equal(cluster.nodes.find(({ name }) => name === 'b')?.state, 'serves');
+      assert.ok(cluster.hosts.some(({ worker_count: count, lag_ms: lag }) => count === 1 && lag !== null));
+      await until('it is noticed', async () => {
+        const { database_away_since: since, notes } = await fixture.call<ClusterBody>('b', 'GET', '/cluster');
+        return since !== null && /^PostgreSQL has not answered since/.test(notes[0] ?? '');
+      });
+      const { notes, variants } = await fixture.call<EndpointBody>('b', 'GET', '/endpoints/digits');
+      assert.match(notes[0] ?? '', /^the database has not answered since 20.* \(UTC\): inference goes on, changes are rejected/);
+      assert.equal(variants[0]?.workers.length, 1);
+      await assert.rejects(fixture.call('b', 'POST', '/cluster/hosts/h1/cordon'), /503.*the database is unavailable/s);
+    } finally {
+      await fixture.postgres.start();
+    }
+    await until('it is back', async () => (await fixture.call<ClusterBody>('b', 'GET', '/cluster')).database_away_since === null);
   });
 
   test('a host that is interrupted ends once its worker runs elsewhere, and fails no request', async () => {

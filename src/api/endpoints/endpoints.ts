@@ -47,6 +47,7 @@ import { inputShape } from '../routing/field-schemas.ts';
 import { endpointPath, isoTime, pageByOffset, pageQuery } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { availabilityNotes } from '../server/availability-note.ts';
 import {
   type SelectionInput,
   selectedPlans,
@@ -66,6 +67,7 @@ import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf
 type Services = Pick<
   ApiServices,
   | 'alarms'
+  | 'availability'
   | 'batching'
   | 'deployments'
   | 'functionProfiles'
@@ -266,7 +268,11 @@ export async function endpointBodyOf(
     challengers,
     selectionWatch,
     cluster,
-  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets' | 'challengers' | 'selectionWatch' | 'cluster'>,
+    availability,
+  }: Pick<
+    ApiServices,
+    'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets' | 'challengers' | 'selectionWatch' | 'cluster' | 'availability'
+  >,
   overview: Shares,
 ): Promise<EndpointBody> {
   const inTime = await overview.inTime(view);
@@ -285,6 +291,7 @@ export async function endpointBodyOf(
     rollout: rolloutBodyOf(view),
     rolled_back: view.versions.rolledBack.map(({ model, reason, atMs }) => ({ model, reason, at: isoTime(atMs) })),
     notes: [
+      ...availabilityNotes(availability),
       ...view.notes,
       ...[busyMachineNote(config.objective, inTime, machine.lastHour())].filter((note) => note !== null),
       ...profileWarnings(config, served, tables),

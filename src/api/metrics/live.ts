@@ -17,6 +17,7 @@ import { spanParameter } from './overview-reader.ts';
 type Services = Pick<
   ApiServices,
   | 'alarms'
+  | 'availability'
   | 'batching'
   | 'challengers'
   | 'clock'

@@ -82,7 +82,7 @@ export interface ApiServices {
   readonly cluster: ClusterView | null;
   /** For audit records outside of a transaction. */
   readonly db: Database;
-  readonly availability: Pick<Availability, 'problem' | 'takenOver'>;
+  readonly availability: Pick<Availability, 'problem' | 'sinceMs' | 'takenOver'>;
   readonly log: Pick<Log, 'warn' | 'error'>;
   readonly registry: Registry;
   readonly environments: Pick<PythonEnvironments, 'create' | 'delete' | 'describe' | 'list' | 'operators' | 'allowsSdist'>;

@@ -124,8 +124,8 @@ export function hostBodyOf(host: HostStatus): HostBody {
     is_home: host.isHome,
     ends_at: endsAtMs === null ? null : isoTime(endsAtMs),
     silent_ms: silentMs === null ? null : Math.round(silentMs),
-    lag_ms: lagMs,
-    clock_offset_ms: clockOffsetMs,
+    lag_ms: lagMs === null ? null : Math.round(10 * lagMs) / 10,
+    clock_offset_ms: clockOffsetMs === null ? null : Math.round(clockOffsetMs),
     worker_count: workers.length,
   };
 }

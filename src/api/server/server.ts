@@ -7,6 +7,7 @@ import { createdKeyBody, type KeyBody, keyBody, pageBody } from '../bodies.ts';
 import { isoTime, pageByOffset, pageQuery } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { availabilityNotes } from './availability-note.ts';
 import { type StatusBody, statusBody } from './status-body.ts';
 
 /** What these routes need of the server. */
@@ -107,7 +108,6 @@ function status(
   const endpoints: Record<string, number> = {};
   for (const { status: word } of views) endpoints[word] = (endpoints[word] ?? 0) + 1;
   const all = workers();
-  const { problem } = availability;
   const count = (state: string): number => all.filter((worker) => worker.state === state).length;
   return {
     version: server.version,
@@ -129,10 +129,7 @@ function status(
     workers_rss_bytes: all.reduce((sum, worker) => sum + (worker.rssBytes ?? 0), 0),
     isolation: isolationBodyOf(server.isolation()),
     fork_servers: server.forkServers().map(({ rssBytes, workers, ...view }) => ({ ...view, rss_bytes: rssBytes, worker_count: workers })),
-    notes: [
-      ...(problem === null ? [] : [`the database is not available: ${problem}`]),
-      ...new Set([...server.notes(), ...views.flatMap(({ notes }) => notes)]),
-    ],
+    notes: [...availabilityNotes(availability), ...new Set([...server.notes(), ...views.flatMap(({ notes }) => notes)])],
   };
 }
 

@@ -64,8 +64,11 @@ describe('a PostgreSQL that becomes unavailable', { skip: whyNoPostgres() }, () 
     await assert.rejects(addGroup(db, 'a'), isUnavailable);
     await assert.rejects(addGroup(db, 'a'), isUnavailable);
     assert.match(availability.problem ?? '', /./);
+    assert.ok(Math.abs(Date.now() - (availability.sinceMs ?? 0)) < 60_000);
+    await assert.rejects(addGroup(db, 'a'), ({ message }: Error) => message.split('unavailable').length === 2);
     await server.start();
     await until(() => availability.problem === null);
+    assert.equal(availability.sinceMs, null);
     await addGroup(db, 'a');
     assert.equal(reported.length, 2);
     assert.equal(reported[1], null);

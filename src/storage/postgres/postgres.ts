@@ -46,6 +46,7 @@ export class Postgres {
   /** Why each broken connection ended. */
   readonly #broken = new WeakMap<pg.PoolClient, Error>();
   #problem: string | null = null;
+  #sinceMs: number | null = null;
   #isUncertain = false;
 
   private constructor(url: string, options: PostgresOptions) {
@@ -84,6 +85,11 @@ export class Postgres {
     return this.#options.lock?.takenOver ?? this.#problem;
   }
 
+  /** Since when it is unavailable, epoch milliseconds; null if it is available. */
+  get sinceMs(): number | null {
+    return this.#sinceMs;
+  }
+
   /** Resolves when all connections are closed, or after a few seconds if the database hangs. */
   async close(): Promise<void> {
     const { clock } = this.#options;
@@ -96,9 +102,10 @@ export class Postgres {
 
   /** While the database is known to be down, calls fail immediately and only the probe waits. */
   async #connectIfReachable(): Promise<Connection> {
-    if (this.problem !== null)
-      throw new PlatformError('unavailable', `the database is unavailable: ${this.problem}`, { retryAfterMs: 2000 });
-    return this.#connect();
+    const { problem } = this;
+    if (problem === null) return this.#connect();
+    const message = problem.startsWith(unavailable) ? problem : `${unavailable}: ${problem}`;
+    throw new PlatformError('unavailable', message, { retryAfterMs: 2000 });
   }
 
   async #connect(): Promise<Connection> {
@@ -134,6 +141,7 @@ export class Postgres {
     const before = this.#problem;
     if (before === reason) return;
     this.#problem = reason;
+    this.#sinceMs ??= this.#options.clock.wallMs();
     this.#options.onAvailability?.(reason);
     if (before === null) this.#probeAfter(0);
   }
@@ -160,6 +168,7 @@ export class Postgres {
 
   #recovered(): void {
     this.#problem = null;
+    this.#sinceMs = null;
     this.#options.onAvailability?.(null);
     if (!this.#isUncertain) return;
     this.#isUncertain = false;
@@ -170,6 +179,7 @@ export class Postgres {
 }
 
 const probeEveryMs = 1000;
+const unavailable = 'the database is unavailable';
 
 interface ConnectionEvents {
   /** Why the connection has ended; undefined if it has not. */

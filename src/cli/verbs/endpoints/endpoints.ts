@@ -19,6 +19,8 @@ export function addEndpoints(program: Command, context: CliContext): void {
   verb(program, context, 'endpoints', 'list the endpoints').runs(async (session) => {
     const endpoints = await (await session.client()).all<EndpointBody>('/endpoints');
     if (endpoints.length === 0) session.remark('there are no endpoints: try `penstock deploy catalogue:digits-mlp digits --approve`');
+    const note = endpoints[0]?.notes.find((each) => each.startsWith('the database has not answered'));
+    if (note !== undefined) session.remark(`note: ${note}`);
     const ofAll = (view: EndpointBody, read: (variant: EndpointBody['variants'][number]) => string) => view.variants.map(read).join(', ');
     session.print(
       endpoints,
