@@ -71,6 +71,20 @@ describe('the chart', { skip }, () => {
     }
   };
 
+  test('asks hosts where they listen whether they are linked, and ends none because nodes are away', async () => {
+    const sets = (await rendered({})).filter(({ kind, metadata: { name } }) => kind === 'StatefulSet' && name.includes('-host-'));
+    assert.equal(sets.length, 1);
+    const text = JSON.stringify(sets[0]);
+    const { httpGet: ready } = JSON.parse(/"readinessProbe":(\{.*?\}.*?\})/.exec(text)?.[1] ?? '{}') as { httpGet?: object };
+    const { httpGet: live } = JSON.parse(/"livenessProbe":(\{.*?\}.*?\})/.exec(text)?.[1] ?? '{}') as { httpGet?: object };
+    assert.deepEqual(
+      [ready, live],
+      ['ready', 'live'].map((path) => ({ path: `/v2/health/${path}`, port: 'health' })),
+    );
+    const port = /"--health=0\.0\.0\.0:(\d+)"/.exec(text)?.[1];
+    assert.ok(text.includes(`{"name":"health","containerPort":${port}}`), text);
+  });
+
   test('has no fault that helm lint finds', async () => {
     const { stdout } = await run(helm, ['lint', '--strict', chartFolder], { env: {} });
     assert.match(stdout, /0 chart\(s\) failed/);

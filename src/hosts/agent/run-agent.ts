@@ -11,6 +11,7 @@ import { isolationSettings, LocalProvider } from '../../providers/index.ts';
 import { SystemRandom } from '../../random.ts';
 import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
+import { AgentHealth } from './agent-health.ts';
 import { HostAgent } from './host-agent.ts';
 
 /** What `penstock host` is started with. */
@@ -29,6 +30,8 @@ export interface AgentSettings {
   readonly keepMs: number;
   /** How long the workers may take to move when the agent is to stop, in milliseconds. */
   readonly drainMs: number;
+  /** Where probes ask whether this host is ready; null: nowhere. */
+  readonly health: { readonly host: string; readonly port: number } | null;
   readonly logLevel: string;
   readonly version: string;
 }
@@ -82,6 +85,12 @@ async function open(
   const logs = openLogs(directory.logs, settings.logLevel, { clock });
   closers.push(() => logs.close());
   const log = logs.platform;
+  const parts: { agent?: HostAgent } = {};
+  if (settings.health !== null) {
+    // Before it joins, which may take long: a host that waits for the nodes is alive.
+    const options = { clock, address: settings.health, folder: directory.path, isLinked: () => parts.agent?.isLinked === true };
+    closers.add(await AgentHealth.open({ ...options, isStopping: () => interrupted.aborted }));
+  }
   const ended = new AbortController();
   const end = (): void => ended.abort();
   onSecondInterrupt(end);
@@ -98,6 +107,7 @@ async function open(
   });
   closers.add(identity);
   const agent = await openAgent(settings, { clock, log, directory, identity }, closers);
+  parts.agent = agent;
   log.info({ host: name, zone, cpuMilli, memoryMiB, dataDirectory: directory.path, version }, 'this host looks for its home');
   const refused = agent.run();
   void firstLink(agent, clock, joining).then((isLinked) => (isLinked ? onLinked() : undefined));

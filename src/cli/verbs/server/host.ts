@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { bytesKind, durationKind, integerKind, patternKind, type SettingKind } from '../../../config.ts';
 import { messageOf, PlatformError } from '../../../errors.ts';
 import type { AgentSettings } from '../../../hosts/index.ts';
+import { addressParts } from '../../../links/index.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { exitCodes, root } from '../../verb.ts';
 
@@ -30,6 +31,7 @@ export function addHost(program: Command, context: CliContext): void {
     .option('--warm-workers <N>', 'started workers without a model (default: 1)')
     .option('--keep <TIME>', 'how long workers run without a node that serves (default: 60s)')
     .option('--within <TIME>', 'how long workers may take to move when this host stops (default: 60s)')
+    .option('--health <HOST:PORT>', 'where probes ask over HTTP whether this host can run workers: /v2/health/ready (default: nowhere)')
     .option('--log-level <LEVEL>', 'debug, info, warn or error (default: info)');
   command.action(async (options: HostFlags) => {
     exitCodes.set(root(command), await run(options, context));
@@ -50,6 +52,12 @@ async function run(flags: HostFlags, context: CliContext): Promise<number> {
   }
   return 0;
 }
+
+const addressKind: SettingKind<{ readonly host: string; readonly port: number }> = {
+  placeholder: 'HOST:PORT',
+  expected: 'HOST:PORT, such as 0.0.0.0:8003',
+  read: (provided) => (typeof provided === 'string' ? (addressParts(provided) ?? undefined) : undefined),
+};
 
 interface HostDefaults {
   readonly version: string;
@@ -80,6 +88,7 @@ function settingsOf(flags: HostFlags, { version, env, machine, machineName }: Ho
     warmWorkers: read('warm-workers', integerKind(0, 64), 1),
     keepMs: read('keep', durationKind(), 60_000),
     drainMs: read('within', durationKind(), 60_000),
+    health: flags['health'] === undefined ? null : read('health', addressKind, null),
     logLevel: read('log-level', levels, 'info'),
     version,
   };
