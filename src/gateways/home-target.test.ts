@@ -1,6 +1,6 @@
 /** How a gateway process finds the home. */
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { type DialOther, HomeTargets, type OtherHome } from './home-target.ts';
@@ -46,6 +46,25 @@ test('a node that refuses the process is dialled again after a pause', async () 
     clock.advance(250);
   }
   await link;
+});
+
+test('connections of clients at a node that is the home no more end a second later, though it goes on', async () => {
+  const clock = new VirtualClock();
+  const targets = new HomeTargets({ term: 1, other: other('a') }, { clock, dialOther: async () => new Socket(), waits: true });
+  const dial = (kind: 'front' | 'connection'): Promise<Socket> => {
+    const client = { connection: {}, encrypted: false };
+    return targets.dial(kind === 'front' ? { kind } : { kind, ...client }, new AbortController().signal);
+  };
+  const [link, client] = [await dial('front'), await dial('connection')];
+  targets.set({ term: 1, other: other('a') });
+  clock.advance(2000);
+  assert.equal(client.destroyed, false, 'the home is the same, with another certificate');
+  targets.set({ term: 2, other: other('b') });
+  const next = await dial('connection');
+  clock.advance(999);
+  assert.equal(client.destroyed, false);
+  clock.advance(1);
+  assert.deepEqual([client.destroyed, link.destroyed, next.destroyed], [true, false, false], 'the link is ended by its owner');
 });
 
 test('a dial that is given up ends, also without a home', async () => {

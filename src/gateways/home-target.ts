@@ -49,6 +49,8 @@ export interface HomeTargetsDeps {
 const retryMs = 10;
 /** Until the socket of a server that is about to listen is dialled again. */
 const absentMs = 25;
+/** What a home that was replaced may still send on the connections of clients. It may live on without knowing, cut off from the database. */
+const oldHomeMs = 1000;
 /** Until another node that refused this process is dialled again: its dialer repeats everything else itself. */
 const refusedMs = 250;
 
@@ -57,6 +59,8 @@ export class HomeTargets {
   readonly #deps: HomeTargetsDeps;
   #target: HomeTarget;
   #changed = new AbortController();
+  /** Clients' connections at another node. */
+  #atOther = new Set<Socket>();
 
   constructor(target: HomeTarget, deps: HomeTargetsDeps) {
     this.#target = target;
@@ -67,8 +71,15 @@ export class HomeTargets {
     return this.#target;
   }
 
-  /** Connections that are being dialled to the home before are dialled to this one. */
+  /** Connections that are being dialled to the home before are dialled to this one. Those of clients that are there end soon. */
   set(target: HomeTarget): void {
+    if (target.term !== this.#target.term && this.#atOther.size > 0) {
+      const left = this.#atOther;
+      this.#atOther = new Set();
+      this.#deps.clock.after(oldHomeMs, () => {
+        for (const socket of left) socket.destroy();
+      });
+    }
     this.#target = target;
     this.#changed.abort();
     this.#changed = new AbortController();
@@ -83,7 +94,7 @@ export class HomeTargets {
       try {
         if (target.own !== undefined) return await dialOwn(target.own, dial);
         const either = AbortSignal.any([signal, changed]);
-        if (target.other !== undefined) return await this.#deps.dialOther(target.other, dial, either);
+        if (target.other !== undefined) return this.#keep(await this.#deps.dialOther(target.other, dial, either), dial);
         await aborted(either);
       } catch (error) {
         const isBusy = (error as NodeJS.ErrnoException).code === 'EAGAIN';
@@ -91,6 +102,13 @@ export class HomeTargets {
         if (!changed.aborted && !signal.aborted) await this.#pause(isBusy ? retryMs : target.own === undefined ? refusedMs : absentMs);
       }
     }
+  }
+
+  #keep(socket: Socket, { kind }: HomeDial): Socket {
+    const sockets = this.#atOther;
+    if (kind === 'front') return socket;
+    sockets.add(socket);
+    return socket.once('close', () => sockets.delete(socket));
   }
 
   #pause(ms: number): Promise<void> {
