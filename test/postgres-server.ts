@@ -1,7 +1,7 @@
 /** A private PostgreSQL for the tests, from Debian's binaries, in a separate directory. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chmod, chown, rm } from 'node:fs/promises';
+import { appendFile, chmod, chown, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from './free-port.ts';
@@ -36,8 +36,15 @@ export function whyNoPostgres(): string | false {
   return false;
 }
 
+/** Where the server runs, if not on this machine. */
+export interface PostgresPlace {
+  /** What comes before its command. */
+  readonly on: readonly string[];
+  readonly address: string;
+}
+
 /** Takes over the directory, and removes it at the end. */
-export async function startPostgres(directory: string): Promise<PostgresServer> {
+export async function startPostgres(directory: string, place?: PostgresPlace): Promise<PostgresServer> {
   const bin = binaries() ?? root;
   // User id 65534 exists on every machine, unlike the user postgres.
   const unprivilegedUid = 65_534;
@@ -54,11 +61,13 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
   const options = { cwd: directory, env: { PATH: process.env.PATH, LC_ALL: 'C' } };
   await run(...asUser(join(bin, 'initdb'), ['-D', data, '-U', 'penstock', '-A', 'trust', '-E', 'UTF8', '--no-sync']), options);
   const port = await freePort();
-  const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`].flatMap((setting) => [
+  const { on = [], address = '127.0.0.1' } = place ?? {};
+  if (place !== undefined) await appendFile(join(data, 'pg_hba.conf'), `host all all ${address}/24 trust\n`);
+  const settings = ['fsync=off', `listen_addresses=${address}`, `unix_socket_directories=${directory}`].flatMap((setting) => [
     '-c',
     setting,
   ]);
-  const urlOf = (name: string): string => `postgres://penstock@127.0.0.1:${port}/${name}`;
+  const urlOf = (name: string): string => `postgres://penstock@${address}:${port}/${name}`;
   let server: ChildProcess | null = null;
   let frozen: number[] = [];
   const thaw = (): void => {
@@ -72,7 +81,7 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
   const psql = async (text: string, database = 'postgres'): Promise<string> => {
     const { stdout } = await run(
       join(bin, 'psql'),
-      ['-h', '127.0.0.1', '-p', `${port}`, '-U', 'penstock', '-d', database, '-At', '-c', text],
+      ['-h', directory, '-p', `${port}`, '-U', 'penstock', '-d', database, '-At', '-c', text],
       options,
     );
     return stdout.trim();
@@ -86,7 +95,9 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
       return urlOf(name);
     },
     async start() {
-      server = spawn(...asUser(join(bin, 'postgres'), ['-D', data, '-p', `${port}`, ...settings]), {
+      const [command, args] = asUser(join(bin, 'postgres'), ['-D', data, '-p', `${port}`, ...settings]);
+      const [first = command, ...rest] = [...on, command, ...args];
+      server = spawn(first, rest, {
         ...options,
         stdio: ['ignore', 'ignore', 'pipe'],
       });

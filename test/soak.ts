@@ -28,6 +28,8 @@ const soaks: Readonly<Record<string, Soak>> = {
   objects: { files: ['object-stores/*.soak.ts'], timeoutMs: 60 * minuteMs, isSerial: true },
   pickles: { files: ['fuzz/pickles.soak.ts'], timeoutMs: 60 * minuteMs },
   postgres: { files: ['fault/postgres-away.long.test.ts'], timeoutMs: 10 * minuteMs, env: isSoak },
+  partition: { files: ['cluster/partition.soak.ts'], timeoutMs: 15 * minuteMs },
+  upgrade: { files: ['cluster/upgrade.soak.ts'], timeoutMs: 15 * minuteMs },
   'python-kills': { files: ['python/kills.soak.ts'], timeoutMs: 15 * minuteMs },
   scaling: { files: ['end-to-end/scaling-lead.soak.ts'] },
   'training-kills': { files: ['fault/training-kills.soak.ts'], timeoutMs: 30 * minuteMs },

@@ -1,5 +1,6 @@
 /** Nodes as a user sees them. Pure. */
 import { type ClusterState, isSameProcess } from './cluster-state.ts';
+import { programOf } from './program.ts';
 
 /** A node as the database shows it. */
 export interface NodeStatus {
@@ -22,7 +23,8 @@ export const clockOffsetMsMax = 2000;
 export function describeNodes({ nodes: all, controller: { holder }, nowMs }: ClusterState): NodeStatus[] {
   const nodes = all.filter(({ isRemoved }) => !isRemoved);
   return nodes.map((node) => {
-    const { name, isLive, isDraining, expiresAtMs, joinedAtMs, version, clockOffsetMs } = node;
+    const { name, isLive, isDraining, expiresAtMs, joinedAtMs, clockOffsetMs } = node;
+    const { version } = programOf(node.version);
     const live = expiresAtMs <= nowMs ? 'does not respond' : isSameProcess(node, holder) ? 'serves' : 'stands by';
     const over = isDraining ? 'ended' : 'dead';
     return { name, state: isLive ? live : over, version, joinedAtMs, leaseMs: expiresAtMs - nowMs, clockOffsetMs };

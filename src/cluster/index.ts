@@ -3,5 +3,8 @@ export { controllerAddress, isSameProcess, linkAddresses, readClusterState } fro
 export { clockNote, clockNotes, clockOffsetMsMax, describeNodes, type NodeStatus } from './describe-nodes.ts';
 export { asController, asOwner, type ControllerTerm, Deposed, type SlotOwnership } from './fences.ts';
 export { defaultMemberLimits, Member, type MemberLimits, type MemberOptions, type SlotHandlers } from './member.ts';
+export { type Program, programText } from './program.ts';
 export { removedNodes, removeNode } from './remove-node.ts';
 export { slotCount, slotOf } from './slot-of.ts';
+export { describeUpgrade, type LinkedHost, type UpgradeStatus } from './upgrade-notes.ts';
+export { whyNotJoin, whyNotServe } from './upgrade-rules.ts';

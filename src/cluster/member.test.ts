@@ -52,6 +52,26 @@ describe('a cluster of nodes on one PostgreSQL', { skip: whyNoPostgres() }, () =
     assert.equal(a.log.length, slotCount + 170, 'a balanced cluster moves nothing');
   });
 
+  test('leave the role to others that should have it first, as long as these live', async (t) => {
+    const cluster = await ClusterFixture.create(t, server);
+    const a = await cluster.join('a');
+    const seen: string[][] = [];
+    const mayClaim = async (others: readonly { readonly name: string }[]): Promise<boolean> => {
+      seen.push(others.map(({ name }) => name));
+      return others.length === 0;
+    };
+    const b = await cluster.join('b', { mayClaim });
+    const c = await cluster.join('c');
+    await pass([a, b, c]);
+    await a.member.close();
+    await pass([b, c]);
+    assert.equal(c.member.term?.epoch, 2, 'c has it, although b came first');
+    assert.deepEqual(seen, [['c']]);
+    await cluster.expire('c');
+    await passUntil([b], () => b.member.term !== null);
+    assert.deepEqual(seen.at(-1), [], 'c is suspected of having stopped');
+  });
+
   test('rejects a second node of a name while the first is live, and takes its place afterwards', async (t) => {
     const cluster = await ClusterFixture.create(t, server);
     const a = await cluster.join('a');

@@ -70,6 +70,8 @@ export interface MemberOptions {
   /** Shows the other nodes that this process runs. Without it, they notice its end by its lease alone. */
   readonly openPresence?: (key: number) => Promise<NodePresence>;
   readonly limits?: MemberLimits;
+  /** Asked before this process claims the role: whether it may, beside these other nodes, which may claim it as well. Default: yes. */
+  readonly mayClaim?: (others: readonly ClusterNode[]) => Promise<boolean>;
   /** What each round has read. */
   readonly onState?: (state: ClusterState) => void;
   /** A failed round is repeated. */
@@ -246,7 +248,7 @@ export class Member {
 
   /** Returns the number of changed slots. */
   async #control(state: ClusterState, suspects: readonly ClusterNode[]): Promise<number> {
-    const { db } = this.#options;
+    const { db, mayClaim } = this.#options;
     const self = this.#self;
     const { holder, epoch } = state.controller;
     if (isSameProcess(holder, self)) this.#term = { holder: self, epoch };
@@ -254,6 +256,8 @@ export class Member {
       this.#term = null;
       const suspect = suspects.find((node) => isSameProcess(node, holder));
       if (holder !== null && suspect === undefined && !hasEnded(holder, state.nodes)) return 0;
+      const others = state.nodes.filter((node) => node.isLive && !isSameProcess(node, self) && !suspects.includes(node));
+      if (mayClaim !== undefined && !(await mayClaim(others))) return 0;
       const term = await claimController(db, self, suspect === undefined ? null : absenceOf(suspect));
       if (term === null || self !== this.#self) return 0;
       this.#term = term;

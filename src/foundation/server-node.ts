@@ -9,28 +9,37 @@ import { type Clock, every } from '../clock.ts';
 import type { Closers } from '../closers.ts';
 import {
   asController,
+  type ClusterNode,
   type ClusterState,
   type ControllerTerm,
   controllerAddress,
   isSameProcess,
   linkAddresses,
   Member,
+  type Program,
+  programText,
   readClusterState,
+  whyNotJoin,
+  whyNotServe,
 } from '../cluster/index.ts';
 import type { Config } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import { addressParts, type LinkIdentity } from '../links/index.ts';
+import { addressParts, type LinkIdentity, linkProtocols } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
 import {
   type Database,
   endLockOfNode,
+  knownSteps,
   type NodeLock,
+  neededAfter,
   objectPlaceOf,
   openMigrated,
   otherPlace,
   Presence,
   parseObjectLocation,
+  readSchema,
 } from '../storage/index.ts';
+import { nextHomeIn, tellReplaced } from './replaced-home.ts';
 
 /** Nothing is read for it: the rounds of the member do that. */
 const lookEveryMs = 20;
@@ -73,13 +82,19 @@ export class ServerNode implements NodeLock {
   readonly #url: string;
   readonly #link: LinkSettings;
   readonly #deps: ServerNodeDeps;
+  readonly #program: Program;
   readonly #replaced = Promise.withResolvers<string>();
   #member: Member | null = null;
   #links: NodeLinks | null = null;
   #closeDb: () => Promise<void> = async () => undefined;
   #lastWarning = '';
+  /** Why this node left the role to others when it last could have claimed it. */
+  #lastReason: string | null = null;
   #stopLooking: () => void = () => undefined;
   #home: ClusterHome | null = null;
+  /** `HOST:PORT` of the last other node that had the role. */
+  #addressBefore: string | null = null;
+  readonly #closing = new AbortController();
   /** `HOST:PORT` of all nodes, the home first. */
   #addresses: readonly string[] = [];
 
@@ -88,9 +103,13 @@ export class ServerNode implements NodeLock {
     this.#url = url;
     this.#link = link;
     this.#deps = deps;
+    this.#program = { version: deps.version, tables: knownSteps(), links: linkProtocols };
   }
 
-  /** Resolves when this server is to serve. Null if it is alone. Throws `wrong_state` if a live node has the name. */
+  /**
+   * Resolves when this server is to serve. Null if it is alone. Throws `wrong_state` if a live node has the name, or if the versions of the
+   * others are too far from that of this one.
+   */
   static async open(config: Config, deps: ServerNodeDeps, closers: Closers): Promise<ServerNode | null> {
     const { node, databaseUrl, clusterKeyFile, link } = config;
     if (node === null || databaseUrl === null || clusterKeyFile === null) return null;
@@ -133,20 +152,22 @@ export class ServerNode implements NodeLock {
     }
     this.#stopLooking = every(this.#deps.clock, lookEveryMs, () => {
       if (this.#member?.term !== null) return;
-      if (this.#member.isRemoved) this.#replaced.resolve(removedReason);
-      this.#replaced.resolve('another node has taken the place of this one. Start it again: it then stands by');
+      this.#replaced.resolve(this.#member.isRemoved ? removedReason : replacedReason);
     });
   }
 
   /** Null if the database has no tables of a cluster yet. */
   async #join(): Promise<Database | null> {
-    const { clock, version } = this.#deps;
+    const { clock } = this.#deps;
     const opened = await openMigrated({ url: this.#url, clock });
     if (opened === null) return null;
     this.#closeDb = opened.close;
+    await this.#requireFit(opened.db);
     const links = await this.#openLinks(opened.db);
     const openPresence = (key: number): Promise<Presence> => Presence.open(this.#url, key, { clock, connectMs });
-    const options = { db: opened.db, clock, node: { name: this.name, version, address: links.address }, handlers: null, openPresence };
+    const node = { name: this.name, version: programText(this.#program), address: links.address };
+    const mayClaim = (others: readonly ClusterNode[]): Promise<boolean> => this.#mayClaim(opened.db, others);
+    const options = { db: opened.db, clock, node, handlers: null, openPresence, mayClaim };
     const untilMs = clock.nowMs() + joinMsMax;
     while (this.#member === null) {
       try {
@@ -162,6 +183,23 @@ export class ServerNode implements NodeLock {
     return opened.db;
   }
 
+  /** Throws `wrong_state` if this program can be no node of this cluster. */
+  async #requireFit(db: Database): Promise<void> {
+    const { nodes, nowMs } = await readClusterState(db);
+    const live = nodes.filter(({ name, isLive, expiresAtMs }) => name !== this.name && isLive && expiresAtMs > nowMs);
+    const problem = whyNotJoin(this.#program, await readSchema(db), live);
+    if (problem !== null) throw new PlatformError('wrong_state', problem);
+  }
+
+  async #mayClaim(db: Database, others: readonly ClusterNode[]): Promise<boolean> {
+    const schema = await readSchema(db);
+    const reason = whyNotServe(this.#program, { schema, neededAfter: neededAfter(schema) }, others);
+    if (reason !== null && reason !== this.#lastReason)
+      this.#deps.log.info({ node: this.name, reason }, 'this node does not take the role');
+    this.#lastReason = reason;
+    return reason === null;
+  }
+
   #follow(state: ClusterState): void {
     const { holder, epoch } = state.controller;
     const { nodes } = state;
@@ -171,6 +209,7 @@ export class ServerNode implements NodeLock {
     const home = node === undefined ? null : { name: node.name, epoch, address: controllerAddress(state), isSelf };
     const isSame = home?.epoch === this.#home?.epoch && home?.address === this.#home?.address && home?.isSelf === this.#home?.isSelf;
     this.#home = home;
+    if (home?.isSelf === false) this.#addressBefore = home.address;
     if (!isSame) this.#deps.onHome(home);
   }
 
@@ -181,6 +220,7 @@ export class ServerNode implements NodeLock {
     const nodes = (): readonly string[] => this.#addresses;
     const onFailure = (error: unknown): void => this.#warn(error);
     const links = await NodeLinks.open({ db, clock, name: this.name, ...this.#link, homeAddress, nodes, onFailure });
+    links.port.answer('replaced', ['node'], async ({ introduction }) => this.#replacedBy(introduction));
     this.#deps.onIdentity(links.identity);
     links.onIdentity(this.#deps.onIdentity);
     this.#links = links;
@@ -210,11 +250,23 @@ export class ServerNode implements NodeLock {
     try {
       await asController(db, term, endLockOfNode);
       this.#deps.log.info({ node: this.name, epoch: term.epoch }, 'this node serves from now on');
+      const next = { name: this.name, epoch: term.epoch, address: this.links.address };
+      const deps = { clock: this.#deps.clock, identity: this.links.identity, closing: this.#closing.signal };
+      if (this.#addressBefore !== null) void tellReplaced(this.#addressBefore, next, deps).catch(() => undefined);
       return true;
     } catch (error) {
       this.#warn(error);
       return false;
     }
+  }
+
+  #replacedBy(introduction: Readonly<Record<string, unknown>>): object {
+    const next = this.#member?.term === null ? null : nextHomeIn(introduction, this.epoch);
+    if (next === null) return {};
+    this.#home = { ...next, isSelf: false };
+    this.#deps.onHome(this.#home);
+    this.#replaced.resolve(replacedReason);
+    return {};
   }
 
   /** While the database is away, each round fails for the same reason. */
@@ -231,11 +283,14 @@ export class ServerNode implements NodeLock {
 
   async #end(): Promise<void> {
     this.#stopLooking();
+    this.#closing.abort();
     await this.#links?.close();
     await this.#member?.close();
     await this.#closeDb();
   }
 }
+
+const replacedReason = 'another node has taken the place of this one. Start it again: it then stands by';
 
 interface LinkSettings {
   readonly host: string;

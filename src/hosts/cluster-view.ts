@@ -6,14 +6,16 @@ import {
   clockNotes,
   clockOffsetMsMax,
   describeNodes,
+  describeUpgrade,
   type NodeStatus,
   readClusterState,
+  type UpgradeStatus,
 } from '../cluster/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Decision, Decisions, Events } from '../records/index.ts';
-import type { Database } from '../storage/index.ts';
+import { type Database, needAllSteps, readSchema, type SchemaState } from '../storage/index.ts';
 import type { HostState, WantedHostState } from './host.ts';
 import type { HostStates, KnownHost } from './host-states.ts';
 import { type HostLinkState, type HostsView, type HostWorker, hostFactsOf, type ObservedHost, type UnplacedWorker } from './hosts-view.ts';
@@ -36,6 +38,8 @@ export interface HostStatus {
   /** Whether it is the machine of the node that serves. It takes workers too, and is neither cordoned nor drained. */
   readonly isHome: boolean;
   readonly link: HostLinkState;
+  /** Of its agent; null for the machine of the home, and if the host has not been linked to this home. */
+  readonly version: string | null;
   /** Null if the host has not been linked to this home. */
   readonly silentMs: number | null;
   /** Round trip of its link; null if it is not known. */
@@ -66,6 +70,7 @@ export interface ClusterStatus {
 /** What the database says. */
 interface StoredCluster {
   readonly state: ClusterState;
+  readonly schema: SchemaState;
   readonly recent: readonly Decision[];
   readonly atMs: number;
 }
@@ -120,12 +125,21 @@ export class ClusterView {
 
   /** While the database is away: what was read last, and what the home knows. Throws only if nothing was read yet. */
   async status(): Promise<ClusterStatus> {
-    const { state, recent, atMs: asOfMs } = await this.#read().catch((error: unknown) => this.#remembered(error));
+    const stored = await this.#read().catch((error: unknown) => this.#remembered(error));
+    const { state, recent, atMs: asOfMs } = stored;
     const nodes = describeNodes(state);
     const { moving, pending, wanted } = this.#deps.placements;
     const hosts = this.hosts();
-    const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostClockNotes(hosts)];
+    const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostClockNotes(hosts), ...this.#upgrade(stored).notes];
     return { nodes, hosts, moving, pending, wanted, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
+  }
+
+  /** Ends an upgrade: from now on, nodes of older versions are rejected. Throws `wrong_state` while one is live. */
+  async finishUpgrade(): Promise<void> {
+    const stored = await this.#read();
+    const { open } = this.#upgrade(stored);
+    if (open !== null) throw new PlatformError('wrong_state', `the upgrade cannot be finished yet: ${open}`);
+    await needAllSteps(this.#deps.db, stored.schema);
   }
 
   /** By name. */
@@ -172,8 +186,9 @@ export class ClusterView {
 
   /** Reports each node whose clock is wrong, once until it is right again. */
   async checkClocks(): Promise<void> {
-    const nodes = describeNodes((await this.#read()).state);
-    this.#notes = [...clockNotes(nodes), ...hostClockNotes(this.hosts())];
+    const stored = await this.#read();
+    const nodes = describeNodes(stored.state);
+    this.#notes = [...clockNotes(nodes), ...hostClockNotes(this.hosts()), ...this.#upgrade(stored).notes];
     const wrong = nodes.filter(({ state, clockOffsetMs }) => state !== 'dead' && Math.abs(clockOffsetMs) > clockOffsetMsMax);
     for (const { name, clockOffsetMs } of wrong) {
       if (this.#skewed.has(name)) continue;
@@ -184,17 +199,17 @@ export class ClusterView {
 
   async #read(): Promise<StoredCluster> {
     const { db, decisions, clock, hosts } = this.#deps;
-    const reading = Promise.all([readClusterState(db), decisions.list({ kind: 'placement', limit: recentMax })]);
+    const reading = Promise.all([readClusterState(db), readSchema(db), decisions.list({ kind: 'placement', limit: recentMax })]);
     let cancel = (): void => undefined;
     const isLate = new Promise<never>((_, reject) => {
       cancel = clock.after(readMsMax, () => reject(new PlatformError('unavailable', 'the database does not answer')));
     });
     try {
-      const [state, recent] = await Promise.race([reading, isLate]);
+      const [state, schema, recent] = await Promise.race([reading, isLate]);
       const home = hosts.list().find(({ isHome }) => isHome);
       this.#homeOffsetMs = state.nodes.find(({ name }) => name === home?.name)?.clockOffsetMs ?? 0;
       this.#awaySinceMs = null;
-      this.#stored = { state, recent, atMs: clock.wallMs() };
+      this.#stored = { state, schema, recent, atMs: clock.wallMs() };
       return this.#stored;
     } catch (error) {
       reading.catch(() => undefined);
@@ -203,6 +218,13 @@ export class ClusterView {
     } finally {
       cancel();
     }
+  }
+
+  #upgrade({ state, schema }: StoredCluster): UpgradeStatus {
+    const linked = this.#deps.hosts
+      .list()
+      .flatMap(({ name, link, version }) => (link === 'linked' && version !== undefined ? [{ name, version }] : []));
+    return describeUpgrade(state, schema, linked);
   }
 
   #remembered(error: unknown): StoredCluster {
@@ -220,7 +242,21 @@ export class ClusterView {
 
   #statusOf(host: ObservedHost): HostStatus {
     const { states, placements, clock } = this.#deps;
-    const { name, zone, cpuMilli, memoryMiB, workers, link, silentMs, lagMs, clockAheadMs, endsInMs, address, isHome } = host;
+    const {
+      name,
+      zone,
+      cpuMilli,
+      memoryMiB,
+      workers,
+      link,
+      silentMs,
+      lagMs,
+      clockAheadMs,
+      endsInMs,
+      address,
+      version = null,
+      isHome,
+    } = host;
     const ids = new Set(workers.map(({ id }) => id));
     return {
       name,
@@ -232,6 +268,7 @@ export class ClusterView {
       silentMs,
       lagMs,
       address,
+      version,
       clockOffsetMs: clockAheadMs === null ? null : clockAheadMs + this.#homeOffsetMs,
       endsAtMs: endsInMs === null ? null : clock.wallMs() + endsInMs,
       isHome,
@@ -254,6 +291,7 @@ function absentStatus({ name, zone, sinceMs, cpuMilli, memoryMiB }: KnownHost): 
     clockOffsetMs: null,
     endsAtMs: null,
     address: null,
+    version: null,
     workers: [],
     blocked: [],
     isHome: false,

@@ -18,6 +18,8 @@ export interface ObservedHost extends Omit<HostFacts, 'state' | 'isOnNotice'> {
   /** Its agent stops, and asked for its workers to move. */
   readonly isLeaving: boolean;
   readonly link: HostLinkState;
+  /** Of its agent, if it is a machine of its own. */
+  readonly version?: string;
   /** Since the last byte of its agent. */
   readonly silentMs: number;
   /** Round trip of its link; null if it is not known. */

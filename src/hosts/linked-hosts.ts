@@ -70,8 +70,7 @@ export class LinkedHosts {
 
   /** Takes an admitted link. */
   serve(socket: Duplex | Socket, name: string, introduction: Readonly<Record<string, unknown>>): void {
-    const { instance, zone, cpuMilli, memoryMiB } = introductionOf(introduction);
-    const capacity = { zone, cpuMilli, memoryMiB };
+    const { instance, ...capacity } = introductionOf(introduction);
     let host = this.#hosts.get(name);
     if (host === undefined) {
       host = new RemoteHost(name, capacity, {

@@ -23,6 +23,8 @@ export interface HostCapacity {
   /** Thousandths of a vCPU. */
   readonly cpuMilli: number;
   readonly memoryMiB: number;
+  /** The version of its agent. */
+  readonly version?: string;
 }
 
 /** What a host reports to. Callbacks must not throw. */

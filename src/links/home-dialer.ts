@@ -12,6 +12,7 @@ import { isRetried, type LinkAnswer } from './answers.ts';
 import { type AnsweredLink, openLink } from './link-attempt.ts';
 import { certificatesOf, type LinkIdentity, provenPeer } from './link-peer.ts';
 import type { LinkKind } from './link-port.ts';
+import { type LinkProtocols, linkProtocols } from './protocols.ts';
 
 /** Nodes that name each other as the home while it changes must not hold a caller up. */
 const movesMax = 8;
@@ -30,6 +31,8 @@ export interface HomeDialerOptions {
   readonly identity?: LinkIdentity;
   /** The longest pause between two rounds, in milliseconds. Default: a second. Shorter where clients wait. */
   readonly pauseMsMax?: number;
+  /** Default: those of this program. */
+  readonly protocols?: LinkProtocols;
   /** Told once per failed attempt, for logs. */
   readonly onFailure?: (address: string, reason: string) => void;
 }
@@ -88,10 +91,11 @@ export class HomeDialer {
 
   async #dial(kind: LinkKind, fields: object, signal: AbortSignal): Promise<AcceptedLink> {
     let last = 'no address of a node is known';
+    const introduction = { ...fields, kind, protocols: this.#options.protocols ?? linkProtocols };
     for (let round = 0; !signal.aborted; round++) {
       const answered = this.#answers;
       for (const address of this.#candidates()) {
-        const tried = await this.#follow(address, { ...fields, kind }, round, signal);
+        const tried = await this.#follow(address, introduction, round, signal);
         if (typeof tried !== 'string') return tried;
         last = tried;
         if (signal.aborted) break;

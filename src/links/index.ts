@@ -14,3 +14,4 @@ export { authorityHash, joinTokenText, parseJoinToken } from './join-token.ts';
 export { addressParts } from './link-attempt.ts';
 export { certificatesOf, type LinkIdentity, type LinkPeer, peerName } from './link-peer.ts';
 export { defaultLinkLimits, type LinkKind, type LinkLimits, LinkPort, type LinkRequest, type ServeLink } from './link-port.ts';
+export { firstProtocols, haveCommonProtocol, type LinkProtocols, linkProtocols, protocolsText } from './protocols.ts';

@@ -4,7 +4,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
 import { type LinkedPair, linkEnds, linkedPair, TestCluster } from '../../test/links-fixture.ts';
-import { VirtualClock } from '../clock.ts';
+import { SystemClock, VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { SeededRandom } from '../random.ts';
 import { HomeDialer } from './home-dialer.ts';
@@ -61,7 +61,7 @@ test('bytes that follow the introduction at once are not lost, and the fields ar
   const socket = await rawTls(pair, await pair.cluster.identityOf(nodePeer));
   context.after(() => void socket.destroy());
   socket.write(Buffer.concat([introductionBytes({ kind: 'front', wire: 3 }), Buffer.from('first')]));
-  assert.deepEqual(await served, ['first', nodePeer, { kind: 'front', wire: 3 }]);
+  assert.deepEqual(await served, ['first', nodePeer, { kind: 'front', wire: 3 }]); // without protocols: the first one
 });
 
 test('a node that is not the home names the home, and a dialer goes there', async (context) => {
@@ -313,6 +313,31 @@ test('a peer that is no longer allowed opens no link, and its open links can be 
   pair.port.endLinks(({ name }) => removed.has(name));
   await ended(link);
   await assert.rejects(dialer.dial('host', {}, soon()), { code: 'forbidden', message: /the host h1 was removed/ });
+});
+
+test('a link of a version that the home does not understand is refused for good', async (context) => {
+  const pair = await linkedPair(context, { protocols: { min: 2, max: 3 } });
+  pair.port.serve('host', ['host'], (socket) => void socket.end('served'));
+  pair.port.becomeHome();
+  const identity = await pair.cluster.identityOf(hostPeer);
+  const dialerOf = (protocols?: { readonly min: number; readonly max: number }): HomeDialer =>
+    new HomeDialer({
+      clock: new SystemClock(),
+      random: new SeededRandom(1),
+      addresses: [pair.address],
+      identity,
+      ...(protocols && { protocols }),
+    });
+  for (const protocols of [undefined, { min: 4, max: 4 }])
+    await assert.rejects(dialerOf(protocols).dial('host', {}, soon()), {
+      code: 'wrong_state',
+      message: /links of version 2 to 3, got one of version [14]:/,
+    });
+  for (const protocols of [
+    { min: 1, max: 2 },
+    { min: 3, max: 9 },
+  ])
+    assert.equal(await firstBytes(await dialerOf(protocols).dial('host', {}, soon())), 'served');
 });
 
 test('a request is answered by any node, also to a peer without a certificate, and admission can refuse', async (context) => {

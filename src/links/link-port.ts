@@ -14,12 +14,14 @@ import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { type LinkAnswer, refusalOf } from './answers.ts';
 import { introductionBytes, readIntroduction } from './introduction.ts';
 import { certificatesOf, type LinkIdentity, type LinkPeer, provenPeer } from './link-peer.ts';
+import { haveCommonProtocol, type LinkProtocols, linkProtocols, protocolsText, readProtocols } from './protocols.ts';
 
 /**
  * What a link is for. `front`: the calls of a front process; `connection`: a client's connection that is passed on whole; `host`: the agent
- * of a host; `join`: a host asks for its first certificate; `renew`: for the next one; `nodes`: for the addresses of the nodes.
+ * of a host; `join`: a host asks for its first certificate; `renew`: for the next one; `nodes`: for the addresses of the nodes; `replaced`: the
+ * next home tells the one before, which may be cut off from the database.
  */
-export type LinkKind = 'front' | 'connection' | 'host' | 'join' | 'renew' | 'nodes';
+export type LinkKind = 'front' | 'connection' | 'host' | 'join' | 'renew' | 'nodes' | 'replaced';
 
 /**
  * Serves an accepted link; the other side has its answer `{ok: true}` already. The socket is paused and has no listeners: add those for
@@ -72,6 +74,8 @@ export interface LinkPortOptions {
   /** Rejects, with the reason, if the certificate no longer counts, as that of a removed host. */
   readonly checkPeer?: (peer: LinkPeer, serial: string) => Promise<void>;
   readonly limits?: LinkLimits;
+  /** Default: those of this program. */
+  readonly protocols?: LinkProtocols;
 }
 
 interface Served {
@@ -261,6 +265,7 @@ export class LinkPort {
       return leave(socket, { moved: home === this.#address ? null : home });
     }
     if (served === undefined) throw new PlatformError('unavailable', `the home serves no links of kind ${kind} yet`);
+    requireCommonProtocol(this.#options.protocols ?? linkProtocols, introduction);
     await served.admit(peer, introduction);
     if (socket.destroyed) return;
     settle();
@@ -278,6 +283,16 @@ export class LinkPort {
     if (!socket.authorized) throw new PlatformError('forbidden', `its certificate is refused: ${String(socket.authorizationError)}`);
     return { peer, serial: certificate.serialNumber };
   }
+}
+
+/** Throws `wrong_state`, which the other side does not repeat. */
+function requireCommonProtocol(own: LinkProtocols, introduction: Readonly<Record<string, unknown>>): void {
+  const theirs = readProtocols(introduction['protocols']);
+  if (haveCommonProtocol(own, theirs)) return;
+  throw new PlatformError(
+    'wrong_state',
+    `the home understands links of version ${protocolsText(own)}, got one of version ${protocolsText(theirs)}: install a version of Penstock here that is nearer to that of the home`,
+  );
 }
 
 /** Of kinds that nothing serves here: a node that stands by names the home, which does. */

@@ -134,6 +134,7 @@ const resourceKinds = {
   RollBackEndpoint: 'endpoint',
   RotateAuthority: 'cluster',
   RotateClusterKey: 'cluster',
+  FinishUpgrade: 'cluster',
   ScrubObject: 'object',
   SetAlarmState: 'alarm',
   SetApproval: 'model-version',

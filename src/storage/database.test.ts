@@ -66,7 +66,9 @@ describe('opening a database', () => {
     const file = join(directory, 'newer.db');
     await (await openDatabase({ file, synchronous: 'FULL' })).close();
     const sqlite = new DatabaseSync(file);
-    sqlite.exec(`insert into kysely_migration (name, timestamp) values ('9999-future', '2099-01-01T00:00:00.000Z')`);
+    sqlite.exec(
+      `insert into kysely_migration (name, timestamp) values ('9999-future', '2099-01-01T00:00:00.000Z'); update schema_compat set needed = 9999`,
+    );
     sqlite.close();
     await assert.rejects(openDatabase({ file, synchronous: 'FULL' }), { code: 'wrong_state', message: /newer version of Penstock/ });
   });

@@ -1,13 +1,14 @@
 /** Opens the database, migrates it and runs transactions. */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin, sql } from 'kysely';
+import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { migrationsFor, type Purpose } from './migrations.ts';
 import { defaultPostgresLimits, Postgres, type PostgresLimits } from './postgres/postgres.ts';
 import { type ServerIdentity, ServerLock } from './postgres/server-lock.ts';
+import { executedSteps, neededStep, newestOf, ofPurpose, recording } from './schema-compat.ts';
 import { openSqlite, type Synchronous } from './sqlite/sqlite.ts';
 import type { CheckpointOptions } from './sqlite/sqlite-checkpoints.ts';
 import type { SqliteLog } from './sqlite/sqlite-log.ts';
@@ -128,9 +129,12 @@ async function openPostgres(where: PostgresLocation, purposes: readonly Purpose[
   }
 }
 
+/** The oldest tables beside which a node can stand by: its own rows and those of the hosts are as this program writes them. */
+const clusterStep = '0097-node-clocks';
+
 /**
- * Opens a PostgreSQL database that another server migrates, without its lock. Null if no server of this version, with all tables of a cluster,
- * was started on it yet. Throws `unavailable`.
+ * Opens a PostgreSQL database that another server migrates, without its lock. The tables may be those of an older or newer version. Null if
+ * no server with the tables of a cluster was started on it yet. Throws `unavailable`.
  */
 export async function openMigrated({
   url,
@@ -139,8 +143,8 @@ export async function openMigrated({
 }: PostgresLocation): Promise<OpenDatabase | null> {
   const postgres = await Postgres.open(url, { clock, limits });
   const opened = guarded(new Kysely<Tables>({ dialect: postgres.dialect }), 'postgres');
-  const { rows } = await sql<{ there: string | null }>`select to_regclass('cluster_hosts')::text as there`.execute(opened.db);
-  if (rows[0]?.there !== null) return opened;
+  const isNew = (): readonly string[] => [];
+  if ((await executedSteps(opened.db, 'state').catch(isNew)).includes(clusterStep)) return opened;
   await opened.close();
   return null;
 }
@@ -176,16 +180,13 @@ function guarded(plain: Database, dialect: Dialect): OpenDatabase {
 }
 
 async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promise<void> {
-  const migrations = migrationsFor(purpose, dialect);
-  // Each purpose has its own migration table, so both can share a database.
-  const own = purpose === 'state' ? '' : `_${purpose}`;
-  const migrationTableName = `kysely_migration${own}`;
-  if (await haveRun(db, migrationTableName, Object.keys(migrations))) return;
+  const steps = migrationsFor(purpose, dialect);
+  if (await canUse(db, purpose, Object.keys(steps))) return;
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: async () => migrations },
-    migrationTableName,
-    migrationLockTableName: `kysely_migration_lock${own}`,
+    provider: { getMigrations: async () => recording(purpose, steps) },
+    migrationTableName: ofPurpose('kysely_migration', purpose),
+    migrationLockTableName: ofPurpose('kysely_migration_lock', purpose),
     disableTransactions: dialect === 'sqlite', // With SQLite all migrations run inside the transaction that locks the file.
   });
   const { error } = await migrator.migrateToLatest();
@@ -200,13 +201,15 @@ async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promis
   throw error as Error;
 }
 
-/** Whether exactly these migrations have run. The migrator reads the definition of every table several times before it knows. */
-async function haveRun(db: Database, table: string, names: readonly string[]): Promise<boolean> {
-  const query = sql<{ name: string }>`select name from ${sql.table(table)}`.execute(db);
+/**
+ * Whether these steps have run, and all others that have run let a program go on that does not know them. The migrator reads the definition
+ * of every table several times before it knows.
+ */
+async function canUse(db: Database, purpose: Purpose, names: readonly string[]): Promise<boolean> {
   // The database is new, or the migrator fails with the reason.
-  const run = await query.catch(() => ({ rows: [] }));
-  const executed = new Set(run.rows.map(({ name }) => name));
-  return executed.size === names.length && names.every((name) => executed.has(name));
+  const executed = await executedSteps(db, purpose).catch((): readonly string[] => []);
+  if (!names.every((name) => executed.includes(name))) return false;
+  return executed.length === names.length || (await neededStep(db, purpose, executed)) <= newestOf(names);
 }
 
 /**

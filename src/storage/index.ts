@@ -35,6 +35,7 @@ export { firstIdAt, OrderedIds, timeOfId } from './ordered-ids.ts';
 export { ConnectionLost, isOutcomeUnknown } from './postgres/postgres-errors.ts';
 export { isKeyAbsent, Presence, presentKeys } from './postgres/presence.ts';
 export { endLockOfNode, type NodeLock } from './postgres/server-lock.ts';
+export { knownSteps, needAllSteps, neededAfter, readSchema, type SchemaState, type StepNumbers } from './schema-compat.ts';
 export { inSharedTransaction } from './shared-transactions.ts';
 export { Checkpointer } from './sqlite/checkpointer.ts';
 export { CommittedSequence } from './sqlite/committed-sequence.ts';

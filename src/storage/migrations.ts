@@ -1,5 +1,4 @@
 /** All migrations in order, forward only; the steps are in `migrations/` by topic. Never change a released step: add a new one. */
-import type { Migration } from 'kysely/migration';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { clusterMigrations } from './migrations/cluster.ts';
@@ -41,14 +40,19 @@ import { addObjectsPlace, createObjectBlobs } from './migrations/objects.ts';
 import { createHoldoutUses, createPipelineExecutions, createPipelines } from './migrations/pipelines.ts';
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
+import { createSchemaCompat } from './migrations/schema-compat.ts';
 import { addStreamOffsets, createTraining, createTuning } from './migrations/training.ts';
+import type { Steps } from './step.ts';
 import type { Dialect } from './tables.ts';
 
 /** `state` survives a power loss. `metrics` may lose its last seconds, in exchange for cheap writes. */
 export type Purpose = 'state' | 'metrics';
 
-/** The migrations by name. Kysely runs them in the order of their names. */
-export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string, Migration> {
+/**
+ * The migrations by name. Kysely runs them in the order of their names. From step 101 on, say `beside` where an older program can go on: nodes
+ * are upgraded one by one (ADR 60).
+ */
+export function migrationsFor(purpose: Purpose, dialect: Dialect): Steps {
   if (purpose === 'metrics') {
     return {
       '0001-arrivals': { up: createArrivals },
@@ -57,6 +61,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
       '0004-metric-rows-anew': { up: clearMetricRows },
       '0005-metric-rows-by-resolution': { up: (db) => splitMetricRows(db, dialect) },
       '0006-stream-offsets': { up: addStreamOffsets },
+      '0007-schema-compat': { up: (db) => createSchemaCompat(db, 'schema_compat_metrics', 7) },
     };
   }
   return {
@@ -113,5 +118,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0086-holdout-uses': { up: createHoldoutUses },
     '0088-scores-of-predictions': { up: addScores },
     ...clusterMigrations(dialect),
+    '0101-schema-compat': { up: (db) => createSchemaCompat(db, 'schema_compat', 101) },
   };
 }

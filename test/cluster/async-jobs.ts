@@ -16,6 +16,8 @@ export interface AsyncJobsOptions {
   readonly urls: () => readonly string[];
   readonly key: string;
   readonly clients: number;
+  /** Whether each outcome is to be notified to this process. Default: yes. */
+  readonly notifies?: boolean;
 }
 
 export class AsyncJobs {
@@ -73,9 +75,10 @@ export class AsyncJobs {
   }
 
   async #submit(url: string, row: number): Promise<void> {
-    const notify = `http://127.0.0.1:${(this.#receiver.address() as AddressInfo).port}/`;
+    const receiver = `http://127.0.0.1:${(this.#receiver.address() as AddressInfo).port}/`;
+    const query = this.#options.notifies === false ? '' : `?notify=${encodeURIComponent(receiver)}`;
     try {
-      const response = await fetch(`${url}/api/v1/endpoints/digits/async?notify=${encodeURIComponent(notify)}`, {
+      const response = await fetch(`${url}/api/v1/endpoints/digits/async${query}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#options.key}` },
         body: bodies[row] as string,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { SystemClock, VirtualClock } from '../../src/clock.ts';
 import { presenceKeyOf } from '../../src/cluster/cluster-state.ts';
-import { Deposed, Member, type MemberLimits, type SlotOwnership } from '../../src/cluster/index.ts';
+import { type ClusterNode, Deposed, Member, type MemberLimits, type SlotOwnership } from '../../src/cluster/index.ts';
 import { type Database, openDatabase, Presence } from '../../src/storage/index.ts';
 import type { PostgresServer } from '../postgres-server.ts';
 
@@ -23,6 +23,13 @@ export interface TestNode {
   readonly log: string[];
   /** While set, hand-overs wait for it. */
   handOvers: Promise<void>;
+}
+
+interface JoinOptions {
+  readonly url?: string;
+  readonly clockAheadMs?: number;
+  readonly limits?: MemberLimits;
+  readonly mayClaim?: (others: readonly ClusterNode[]) => Promise<boolean>;
 }
 
 let databases = 0;
@@ -55,7 +62,7 @@ export class ClusterFixture {
     return db;
   }
 
-  async join(name: string, { url = this.url, clockAheadMs = 0, limits = fixtureLimits } = {}): Promise<TestNode> {
+  async join(name: string, { url = this.url, clockAheadMs = 0, limits = fixtureLimits, mayClaim }: JoinOptions = {}): Promise<TestNode> {
     const db = await this.open(url);
     const clock = new VirtualClock(Date.now() + clockAheadMs);
     const log: string[] = [];
@@ -75,7 +82,8 @@ export class ClusterFixture {
       return presence;
     };
     const description = { name, version: '0.1.0' };
-    const member = await Member.join({ db, clock, node: description, handlers, openPresence, limits, onFailure: assert.ifError });
+    const options = { db, clock, node: description, handlers, openPresence, limits, ...(mayClaim === undefined ? {} : { mayClaim }) };
+    const member = await Member.join({ ...options, onFailure: assert.ifError });
     return Object.assign(node, { member });
   }
 

@@ -1,31 +1,42 @@
 /** Hosts of a cluster as processes: `penstock host`. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { until } from '../end-to-end/poll.ts';
 import { isRunning, penstock, plainEnvironment } from '../end-to-end/server.ts';
+import type { Namespaces } from './namespaces.ts';
 import type { NodesFixture } from './nodes-fixture.ts';
 
 export class HostProcesses {
   readonly #folder = mkdtempSync(join(tmpdir(), 'penstock-hosts-'));
   readonly #children = new Map<string, ChildProcess>();
+  readonly #program: string;
+  readonly #machines: Namespaces | null;
+  /** Variables of the environment of a host, by its name. */
+  readonly environments = new Map<string, Readonly<Record<string, string>>>();
+
+  /** `program`: of another version. `machines`: each host runs on the one with its name. */
+  constructor(program = penstock, machines: Namespaces | null = null) {
+    this.#program = program;
+    this.#machines = machines;
+  }
 
   /** Starts hosts that join with one token of this node, which must be the home. */
   async join(fixture: NodesFixture, node: string, ...names: readonly string[]): Promise<void> {
-    const uses = ['--uses', `${names.length}`, '--output', 'json', '--data-dir', fixture.dataDirectory(node)];
-    const { stdout } = await promisify(execFile)(penstock, ['cluster', 'token', 'create', ...uses]);
-    const { token } = JSON.parse(stdout) as { token: string };
+    if (fixture.key === '') await fixture.takeKey(node);
+    const { token } = await fixture.call<{ token: string }>(node, 'POST', '/cluster/tokens', { max_uses: names.length });
     for (const name of names) await this.start(name, ['--join', token]);
   }
 
   /** Resolves when the host is linked. Without a token it has the certificate of its data directory. */
-  async start(name: string, joining: readonly string[] = []): Promise<void> {
+  async start(name: string, joining: readonly string[] = [], program = this.#program): Promise<void> {
     const size = ['--zone', `zone-${name}`, '--cpus', '64', '--memory', '8GiB', '--warm-workers', '0'];
     const flags = ['host', ...joining, '--name', name, '--data-dir', join(this.#folder, name), ...size];
-    const child = spawn(penstock, flags, { env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command = program, ...args] = [...(this.#machines?.on(name) ?? []), program, ...flags];
+    const env = { ...plainEnvironment(), ...this.environments.get(name) };
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#children.set(name, child);
     let log = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));

@@ -1,12 +1,13 @@
 /** Nodes of a cluster as processes, on a PostgreSQL of their own, and clients that send inferences to them all the time. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { EndpointBody, VersionBody } from '../../src/api/index.ts';
 import { elementsOf } from '../../src/tensor.ts';
 import { until } from '../end-to-end/poll.ts';
@@ -14,6 +15,9 @@ import { penstock, plainEnvironment, temporaryDirectory } from '../end-to-end/se
 import { freePort } from '../free-port.ts';
 import { modelPath, sample } from '../models/index.ts';
 import { type PostgresServer, startPostgres } from '../postgres-server.ts';
+import type { Namespaces } from './namespaces.ts';
+
+const linkPort = 8201;
 
 /** A process of a node. The next one of the same name has the same port. */
 export interface NodeProcess {
@@ -30,58 +34,78 @@ export interface NodeReply {
   readonly headers: IncomingMessage['headers'];
 }
 
+/** What all nodes are started with. */
+interface Shared {
+  readonly databaseUrl: string;
+  readonly flags: readonly string[];
+  readonly machines: Namespaces | null;
+}
+
 export class NodesFixture {
   readonly postgres: PostgresServer;
   /** An inference of the model that `deployDigits` deploys, and what its response contains. */
   readonly digits = digitsInference();
   /** `ID:SECRET` of an admin key, valid at all nodes. */
   key = '';
+  /** Of all nodes but those in `databaseUrls`. */
+  readonly databaseUrl: string;
   readonly #folder: string;
   readonly #flags: readonly string[];
   readonly #ports = new Map<string, number>();
+  readonly #machines: Namespaces | null;
+  /** By the name of a node: how it reaches the database, if not directly. */
+  readonly databaseUrls = new Map<string, string>();
+  /** Variables of the environment of a node, by its name. */
+  readonly environments = new Map<string, Readonly<Record<string, string>>>();
   readonly #nodes = new Map<string, NodeProcess>();
 
-  private constructor(postgres: PostgresServer, folder: string, flags: readonly string[]) {
+  private constructor(postgres: PostgresServer, folder: string, { databaseUrl, flags, machines }: Shared) {
     this.postgres = postgres;
+    this.#machines = machines;
     this.#folder = folder;
+    this.databaseUrl = databaseUrl;
     this.#flags = flags;
   }
 
-  static async create(): Promise<NodesFixture> {
+  /** `machines`: each node runs on the one with its name, and PostgreSQL on `store`. */
+  static async create(machines: Namespaces | null = null): Promise<NodesFixture> {
     const folder = temporaryDirectory();
-    const postgres = await startPostgres(mkdtempSync(join(tmpdir(), 'penstock-nodes-')));
+    const place = machines === null ? undefined : { on: machines.on('store'), address: machines.address('store') };
+    const postgres = await startPostgres(mkdtempSync(join(tmpdir(), 'penstock-nodes-')), place);
     const keyFile = join(folder, 'cluster.key');
     writeFileSync(keyFile, randomBytes(32).toString('base64'), { mode: 0o600 });
-    const url = await postgres.createDatabase('penstock');
+    const databaseUrl = await postgres.createDatabase('penstock');
     const short = ['--warm-workers', '1', '--profile-budget', '200ms', '--drain', '2s', '--grpc-port', 'off', '--log-level', 'info'];
-    return new NodesFixture(postgres, folder, ['--database-url', url, '--objects', 'postgres', '--cluster-key-file', keyFile, ...short]);
+    const flags = ['--objects', 'postgres', '--cluster-key-file', keyFile, ...short];
+    return new NodesFixture(postgres, folder, { databaseUrl, flags, machines });
   }
 
-  /** Resolves when the node accepts connections, and serves or stands by. */
-  async start(name: string): Promise<NodeProcess> {
+  /** Resolves when the node accepts connections, and serves or stands by. `program`: of another version. */
+  async start(name: string, program = penstock): Promise<NodeProcess> {
+    const node = await this.spawn(name, program);
+    await until(`${name} accepts connections`, () => {
+      assert.equal(node.child.exitCode, null, node.log());
+      return /penstock (?:ready|stands by) /.test(node.log());
+    });
+    return node;
+  }
+
+  /** Without waiting for anything. */
+  async spawn(name: string, program = penstock): Promise<NodeProcess> {
     const port = this.#ports.get(name) ?? (await freePort());
+    if (!this.#ports.has(name)) await this.#machines?.forward(name, port);
     this.#ports.set(name, port);
-    const flags = [
-      'up',
-      '--port',
-      `${port}`,
-      '--data-dir',
-      join(this.#folder, name),
-      '--node',
-      name,
-      '--link',
-      '127.0.0.1:0',
-      ...this.#flags,
-    ];
-    const child = spawn(penstock, flags, { env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    const machines = this.#machines;
+    const link = machines === null ? '127.0.0.1:0' : `${machines.address(name)}:${linkPort}`;
+    const flags = ['up', '--port', `${port}`, '--data-dir', join(this.#folder, name), '--node', name, '--link', link, ...this.#flags];
+    flags.push('--database-url', this.databaseUrls.get(name) ?? this.databaseUrl);
+    const [command = program, ...args] = [...(machines?.on(name) ?? []), program, ...flags];
+    const env = { ...plainEnvironment(), ...this.environments.get(name) };
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let log = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
-    const node = { name, url: `http://127.0.0.1:${port}`, child, log: () => log };
+    const node = { name, url: `http://${machines?.address(name) ?? '127.0.0.1'}:${port}`, child, log: () => log };
     this.#nodes.set(name, node);
-    await until(`${name} accepts connections`, () => {
-      assert.equal(child.exitCode, null, log);
-      return /penstock (?:ready|stands by) /.test(log);
-    });
     return node;
   }
 
@@ -102,14 +126,7 @@ export class NodesFixture {
 
   /** Deploys a model through this node, which must be the home, and waits until it is in service. */
   async deployDigits(name: string, instances = 1): Promise<void> {
-    const { url } = this.node(name);
-    const created = await fetch(`${url}/api/v1/keys`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ role: 'admin' }),
-    });
-    const { id, secret } = (await created.json()) as { id: string; secret: string };
-    this.key = `${id}:${secret}`;
+    await this.takeKey(name);
     const version = await this.registerDigits(name, 'digits');
     await this.call(name, 'POST', `/groups/digits/versions/${version.version}/approval`, { approval: 'Approved' });
     await this.call(name, 'POST', '/endpoints', { name: 'digits', variants: [{ model: version.name, instance_count: instances }] });
@@ -118,6 +135,12 @@ export class NodesFixture {
       assert.notEqual(status, 'Failed', reason ?? '');
       return status === 'InService';
     });
+  }
+
+  /** The admin key that the first home has made. */
+  async takeKey(name: string): Promise<void> {
+    const { stdout } = await promisify(execFile)(penstock, ['env', '--output', 'json', '--data-dir', this.dataDirectory(name)]);
+    this.key = (JSON.parse(stdout) as { PENSTOCK_KEY: string }).PENSTOCK_KEY;
   }
 
   /** Registers the model once more, in this group, through this node. */

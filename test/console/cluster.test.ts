@@ -25,6 +25,7 @@ const host = (name: string, zone: string, changes: Partial<HostBody> = {}): Host
   lag_ms: 1.2,
   clock_offset_ms: 14,
   address: '10.0.1.11',
+  version: '0.1.0',
   worker_count: 5,
   ...changes,
 });

@@ -136,12 +136,26 @@ function certificateRoutes({ cluster, audit, db, keys, nodeLinks }: Services): A
         return { sealed };
       },
     }),
+    apiRoute('POST /cluster/finish-upgrade', {
+      summary: 'Finish the upgrade of a cluster',
+      description:
+        'From now on, nodes of older versions are rejected, so there is no way back to one. Rejected with `wrong_state` while a node or host of an older version runs.',
+      handle: async ({ caller }) => {
+        if (cluster === null) throw notANode();
+        await cluster.finishUpgrade();
+        await audit.record(db, { who: caller.keyId, action: 'FinishUpgrade', target: 'cluster', outcome: 'ok', detail: null });
+      },
+    }),
   ];
 }
 
 function of(links: NodeLinks | null): NodeLinks {
   if (links !== null) return links;
-  throw new PlatformError('wrong_state', 'this server is not a node of a cluster: start it with --node');
+  throw notANode();
+}
+
+function notANode(): PlatformError {
+  return new PlatformError('wrong_state', 'this server is not a node of a cluster: start it with --node');
 }
 
 function tokenBodyOf({ id, host, uses, usesMax: max_uses, createdAtMs, expiresAtMs }: JoinTokenSummary | CreatedJoinToken): JoinTokenBody {

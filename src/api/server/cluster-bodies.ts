@@ -41,6 +41,7 @@ const hostBody = z.strictObject({
     .nullable()
     .describe("By how much its clock is ahead of the database's, negative if behind. Null if it is not known."),
   address: z.string().nullable(),
+  version: z.string().nullable().describe('Of its agent; null for the machine of the node that serves.'),
   worker_count: z.number(),
 });
 
@@ -109,13 +110,14 @@ export function nodeBodyOf({ name, state, version, joinedAtMs, leaseMs, clockOff
 }
 
 export function hostBodyOf(host: HostStatus): HostBody {
-  const { name, zone, state, sinceMs, link, silentMs, lagMs, clockOffsetMs, endsAtMs, address, workers } = host;
+  const { name, zone, state, sinceMs, link, silentMs, lagMs, clockOffsetMs, endsAtMs, address, version, workers } = host;
   return {
     name,
     zone,
     state,
     link,
     address,
+    version,
     since: sinceMs === null ? null : isoTime(sinceMs),
     vcpu: host.cpuMilli / 1000,
     vcpu_used: host.cpuUsedMilli / 1000,

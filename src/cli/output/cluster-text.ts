@@ -66,6 +66,7 @@ export function hostsText(hosts: readonly HostBody[]): string {
     { title: 'LINK', cell: linkText },
     { title: 'CLOCK', cell: ({ clock_offset_ms: offsetMs }) => (offsetMs === null ? null : clockText(offsetMs)) },
     { title: 'ADDRESS', cell: ({ address }) => address },
+    { title: 'VERSION', cell: ({ version }) => version },
   ]);
 }
 

@@ -1,4 +1,4 @@
-/** `penstock cluster token create | list | revoke`, `penstock cluster remove` and `penstock cluster rotate`. */
+/** `penstock cluster token create | list | revoke`, `remove`, `rotate` and `finish-upgrade`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClusterBody, CreatedJoinTokenBody, JoinTokenBody, RotationBody } from '../../../api/index.ts';
 import { parseDurationMs } from '../../../objective.ts';
@@ -87,6 +87,11 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
       session.print(rotation, `certificate authority ${rotation.authority} issues certificates ${when}\n`);
       return 0;
     });
+  verb(cluster, context, 'finish-upgrade', 'end an upgrade: nodes of older versions are rejected from then on').runs(async (session) => {
+    await (await session.client()).post('/cluster/finish-upgrade');
+    session.print({ finished: true }, 'the upgrade is finished: nodes of older versions are rejected from now on\n');
+    return 0;
+  });
 }
 
 function addRemove(cluster: Command, context: CliContext): void {

@@ -22,6 +22,7 @@ const host: HostBody = {
   lag_ms: 1.2,
   clock_offset_ms: 20,
   address: '10.0.1.11',
+  version: '0.1.0',
   worker_count: 5,
 };
 const cluster: ClusterBody = {
@@ -105,9 +106,9 @@ describe('the status of a cluster', () => {
 a     serves     2.8 s left  right       0.1.0    2026-11-30 10:00:00
 b     stands by  2.7 s left  3 s behind  0.1.0    2026-11-30 10:00:00
 
-HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            CLOCK  ADDRESS
-h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  right  10.0.1.11
-h2    a     lost   6.5/16  20480/65536 MiB        0  lost for 64 s
+HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            CLOCK  ADDRESS    VERSION
+h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  right  10.0.1.11  0.1.0
+h2    a     lost   6.5/16  20480/65536 MiB        0  lost for 64 s                     0.1.0
 
 MOVING        FROM  TO  WHY        SINCE (UTC)
 digits.a.1.0  h1    h3  h1 drains  2026-11-30 10:00:00
