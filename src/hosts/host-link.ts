@@ -36,7 +36,8 @@ export interface HostLinkDeps {
   readonly onWorkers: (keys: ReadonlySet<string>) => void;
   readonly onUsage: (usage: readonly WorkerUsage[]) => void;
   readonly onExit: (key: string, exit: HostExit | null) => void;
-  readonly onLine: (key: string, line: string, requestIds: readonly string[]) => void;
+  /** `ageMs`: since it was printed. */
+  readonly onLine: (key: string, line: string, requestIds: readonly string[], ageMs: number) => void;
   /** The host stops after this time. */
   readonly onLeaving: (withinMs: number) => void;
   readonly onEnd: (why: string) => void;
@@ -66,7 +67,7 @@ export class HostLink {
       },
     });
     this.calls = new HostCalls(this.#channel);
-    this.#channel.send(0, jsonFrame(0, hostKinds.welcome, { epoch: deps.epoch }));
+    this.#channel.send(0, jsonFrame(0, hostKinds.welcome, { epoch: deps.epoch, claims: true }));
   }
 
   /** Since the last byte of the agent. */
@@ -116,8 +117,8 @@ export class HostLink {
         return deps.onExit(key, exit);
       }
       case hostKinds.line: {
-        const { key, line, requestIds } = readLine(message);
-        return deps.onLine(key, line, requestIds);
+        const { key, line, requestIds, ageMs } = readLine(message);
+        return deps.onLine(key, line, requestIds, ageMs);
       }
       case hostKinds.leaving:
         return deps.onLeaving(numberOf(fieldsOf(message)['withinMs'], leavingMsMax));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { floats, HostsFixture, slowRun, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
-import type { Provider, WorkerView } from '../providers/index.ts';
+import type { Provider, WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { type ServingLink, WorkerLost } from '../runtime/index.ts';
 import type { PlacedProvider } from './placed-provider.ts';
@@ -167,6 +167,62 @@ test('a killed worker is restarted on its host, and its end is reported with the
     [['w', 'e', 'instance:local.1', 'killed by SIGKILL', 'SIGKILL']],
   );
   assert(await runs(home, 'w'));
+});
+
+test('a host that returns late keeps its worker without a restart, if there was no other host for it', async () => {
+  const home = await fixture.openHome();
+  await fixture.openHost('h1');
+  const { pid } = await ready(home, 'w');
+  fixture.home = null;
+  fixture.links.get('h1')?.destroy();
+  await until(() => home.view.unplaced().length === 1, 'it is lost');
+  fixture.home = home;
+  await viewWhere(home, isReady('w'));
+  assert.equal(pidOf(home, 'w'), pid);
+  assert.deepEqual(home.view.unplaced(), []);
+});
+
+test('what a worker printed, and how it ended, while there was no link, is known to the home that it serves next', async () => {
+  const ends: string[] = [];
+  const lines: string[] = [];
+  const opened = async (epoch: number): Promise<PlacedProvider> => {
+    const onLine = (spec: WorkerSpec, line: string, _ids: readonly string[], ageMs: number): void => {
+      assert(ageMs >= 0 && ageMs < 60_000);
+      lines.push(`${spec.id}: ${line}`);
+    };
+    const home = await fixture.openHome({ epoch, onLine, expected: epoch === 1 ? [] : ['h1'], expectedMs: 10_000 });
+    home.onEnded((id, exit) => ends.push(`${id}: ${exit?.reason}`));
+    return home;
+  };
+  const first = await opened(1);
+  const agent = await fixture.openHost('h1');
+  const { pid } = await ready(first, 'w1');
+  const crash = async (killed: number | null, restarts: number): Promise<number | null> => {
+    fixture.home = null;
+    fixture.links.get('h1')?.destroy();
+    await until(() => !agent.isLinked, 'there is no link');
+    lines.splice(0);
+    process.kill(killed as number, 'SIGKILL');
+    await until(
+      () => agent.workers.reports().some((report) => report.restarts === restarts && report.state === 'ready'),
+      'it is ready again',
+    );
+    return agent.workers.reports()[0]?.pid ?? null;
+  };
+  const next = await crash(pid, 1);
+  assert.deepEqual(ends, []);
+  fixture.home = first;
+  await until(() => ends.length === 1 && lines.length > 1, 'the home knows of the end');
+  assert.deepEqual(lines, ['w1: (the worker ended: killed by SIGKILL; restarting)', 'w1: (the worker is ready: test_affine/1)']);
+
+  await crash(next, 2);
+  const second = await opened(2);
+  await until(() => second.linked.host('h1')?.isLinked === true, 'it is linked to the next home');
+  assert.deepEqual([ends.length, lines.length], [1, 0], 'which does not know the worker yet');
+  await ready(second, 'w2');
+  await until(() => ends.length === 2 && lines.length > 1, 'it has adopted the worker');
+  assert.deepEqual(ends, ['w1: killed by SIGKILL', 'w2: killed by SIGKILL']);
+  assert.match(lines[0] ?? '', /^w2: \(the worker ended/);
 });
 
 test('a worker that no host has room for is not started, with the reason', async () => {

@@ -61,7 +61,7 @@ export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Cl
       await files.check(path);
       return path;
     },
-    onLine: (spec, line, requestIds) => logWorkerLine(logGroups, spec, line, requestIds),
+    onLine: (spec, line, requestIds, ageMs) => logWorkerLine(logGroups, spec, line, { requestIds, atMs: clock.wallMs() - ageMs }),
     expected: await expectedHosts(db),
     expectedMs,
   });

@@ -403,6 +403,11 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 
   #placeUnplaced(): void {
     for (const [id, unplaced] of this.#unplaced) {
+      // Its host may have returned, and it may run there still.
+      if (this.#adopt(unplaced.spec, specDigest(unplaced.spec))) {
+        this.#unplaced.delete(id);
+        continue;
+      }
       const choice = chooseFrom(this.#pool(), this.#placedSpec(unplaced.spec));
       if (!choice.fits) {
         unplaced.reason = choice.reason;

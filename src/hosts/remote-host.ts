@@ -37,7 +37,8 @@ export interface RemoteHostDeps {
   readonly fetch: (sha256: string) => Promise<string>;
   readonly onChange: (view: WorkerView) => void;
   readonly onEnded: (workerId: string, exit: WorkerExit | null) => void;
-  readonly onLine: (spec: WorkerSpec, line: string, requestIds: readonly string[]) => void;
+  /** `ageMs`: since it was printed. */
+  readonly onLine: (spec: WorkerSpec, line: string, requestIds: readonly string[], ageMs: number) => void;
   /** It has reported all its workers. */
   readonly onLinked: (host: RemoteHost) => void;
   /** It has been away for too long. */
@@ -67,6 +68,8 @@ export class RemoteHost {
   readonly #byKey = new Map<string, RemoteWorker>();
   /** Reported workers that nothing here wants yet, by their keys. */
   readonly #unclaimed = new Map<string, WorkerReport>();
+  /** Workers that were given up, by their keys: what they printed before is known here, if the host returns. */
+  readonly #forgotten = new Map<string, WorkerSpec>();
   #link: HostLink | null = null;
   /** Whether the current link has reported all workers. */
   #isReported = false;
@@ -144,9 +147,9 @@ export class RemoteHost {
       onWorkers: (keys) => this.#reportedAll(keys),
       onUsage: (usage) => this.#measured(usage),
       onExit: (key, exit) => this.#ended(key, exit),
-      onLine: (key, line, requestIds) => {
-        const worker = this.#byKey.get(key);
-        if (worker !== undefined) this.#deps.onLine(worker.spec, line, requestIds);
+      onLine: (key, line, requestIds, ageMs) => {
+        const spec = this.#specOf(key);
+        if (spec !== undefined) this.#deps.onLine(spec, line, requestIds, ageMs);
       },
       onLeaving: (withinMs) => {
         this.#endsAtMs = clock.nowMs() + withinMs;
@@ -167,9 +170,11 @@ export class RemoteHost {
     const report = found.find(({ state }) => state === 'ready') ?? found[0];
     if (report === undefined) return false;
     this.#unclaimed.delete(report.key);
+    this.#forgotten.delete(report.key);
     const worker = this.#add(spec, digest, report.key);
     this.#deps.log.info({ host: this.name, worker: spec.id, state: report.state }, 'a worker was adopted');
     this.#update(worker, report);
+    if (this.isLinked) this.#claim([report.key]);
     return true;
   }
 
@@ -200,7 +205,13 @@ export class RemoteHost {
   /** Gives the worker up: it is placed elsewhere. If the host returns, it ends there. */
   forget(id: string): void {
     const worker = this.#workers.get(id);
-    if (worker !== undefined) this.#remove(worker);
+    if (worker === undefined) return;
+    this.#remove(worker);
+    if (this.#forgotten.size < workersMax) this.#forgotten.set(worker.key, worker.spec);
+  }
+
+  #specOf(key: string): WorkerSpec | undefined {
+    return this.#byKey.get(key)?.spec ?? this.#forgotten.get(key);
   }
 
   worker(id: string): RemoteWorker | undefined {
@@ -301,6 +312,7 @@ export class RemoteHost {
     const { clock, log } = this.#deps;
     this.#isReported = true;
     for (const key of this.#unclaimed.keys()) if (!keys.has(key)) this.#unclaimed.delete(key);
+    this.#claim([...keys].filter((key) => this.#specOf(key) !== undefined));
     this.#deps.onLinked(this);
     for (const worker of this.#workers.values()) {
       if (keys.has(worker.key)) continue;
@@ -314,12 +326,18 @@ export class RemoteHost {
     this.#cancelUnclaimed = clock.after(this.#times.unclaimedMax, () => this.#stopUnclaimed());
   }
 
+  /** The agent sends what these workers printed, also before. One of an earlier version does so unasked. */
+  #claim(keys: readonly string[]): void {
+    if (keys.length > 0) this.#link?.command({ method: 'claim', keys }).catch(() => undefined);
+  }
+
   #stopUnclaimed(): void {
     for (const key of this.#unclaimed.keys()) {
       this.#deps.log.info({ host: this.name, worker: key }, 'a worker of an earlier home is not wanted: it is stopped');
       this.#link?.command({ method: 'stop', key }).catch(() => undefined);
     }
     this.#unclaimed.clear();
+    this.#forgotten.clear();
   }
 
   #measured(usage: readonly WorkerUsage[]): void {
@@ -327,9 +345,9 @@ export class RemoteHost {
   }
 
   #ended(key: string, exit: HostExit | null): void {
-    const worker = this.#byKey.get(key);
-    if (worker === undefined) return;
-    const { id, endpoint, variant, kind, instanceType, modelName, displayName = modelName } = worker.spec;
+    const spec = this.#specOf(key);
+    if (spec === undefined) return;
+    const { id, endpoint, variant, kind, instanceType, modelName, displayName = modelName } = spec;
     const executor = kind === 'function' ? instanceType : `instance:${instanceType}`;
     this.#deps.onEnded(id, exit === null ? null : { worker: id, endpoint, variant, model: displayName, executor, ...exit });
   }

@@ -55,7 +55,7 @@ export async function openProvider(config: Config, deps: OpenProviderDeps, close
     stateDirectory,
     onLine: (spec, line, requestIds) => {
       const late = modelDeps();
-      if (late !== null) logWorkerLine(late.logGroups, spec, line, requestIds);
+      if (late !== null) logWorkerLine(late.logGroups, spec, line, { requestIds });
     },
     fetchFile: async (sha256) => {
       const { objects, files } = opened();

@@ -5,7 +5,7 @@ import { PlatformError } from '../../errors.ts';
 import { errorOf, type Frame, malformedFrame, readFrameBody, type WireFailure, WorkerLost } from '../../runtime/index.ts';
 import { HostChannel } from '../link/host-channel.ts';
 import { hostKinds, jsonFrame, readRelayedRun, relayedLink, relayedResultFrame } from '../link/host-frames.ts';
-import { cutText, fieldsOf, keyOf, listOf, numberOf } from '../link/reports.ts';
+import { cutText, fieldsOf, keyOf, listOf, numberOf, workersMax } from '../link/reports.ts';
 import { readSpec } from '../link/worker-spec.ts';
 import { failureFrame } from './agent-failures.ts';
 import type { AgentInvocations } from './agent-invocations.ts';
@@ -14,7 +14,7 @@ import type { EpochFence } from './epoch-fence.ts';
 
 /** Calls of the home have smaller numbers. */
 const rangeNumberMin = 2 ** 31;
-/** Lines of workers are dropped while more bytes than this wait to be sent. */
+/** Lines of workers are kept by the agent while more bytes than this wait to be sent. */
 const lineBytesMax = 1024 * 1024;
 const lineLengthMax = 16 * 1024;
 const usageEveryMs = 2000;
@@ -52,7 +52,6 @@ export class AgentLink {
   readonly #channel: HostChannel;
   readonly #ranges = new Map<number, OpenRange>();
   #lastRange = 0;
-  #droppedLines = 0;
   #isWelcome = false;
   #hasEnded = false;
   #stopUsage: () => void = () => undefined;
@@ -89,7 +88,10 @@ export class AgentLink {
 
   #take(frame: Frame): void {
     const { kind, call, message } = frame;
-    if (kind === hostKinds.welcome) return this.#welcomed(numberOf(fieldsOf(message)['epoch']));
+    if (kind === hostKinds.welcome) {
+      const { epoch, claims } = fieldsOf(message);
+      return this.#welcomed(numberOf(epoch), claims === true);
+    }
     if (kind === hostKinds.farewell) return this.#deps.onFarewell(cutText(fieldsOf(message)['reason']));
     if (!this.#isWelcome) throw malformedFrame('the home has not said its epoch');
     switch (kind) {
@@ -122,7 +124,7 @@ export class AgentLink {
   }
 
   /** Then come the reports of all workers, and what changes. */
-  #welcomed(epoch: number): void {
+  #welcomed(epoch: number, claims: boolean): void {
     const { clock, workers, fence, onWelcome } = this.#deps;
     fence.check(epoch);
     if (this.#isWelcome) return;
@@ -130,29 +132,19 @@ export class AgentLink {
     workers.listen({
       onReport: (report) => this.#channel.send(0, jsonFrame(0, hostKinds.report, report)),
       onEnded: (key, exit) => this.#channel.send(0, jsonFrame(0, hostKinds.exit, { key, exit })),
-      onLine: (key, line, requestIds) => this.#line(key, line, requestIds),
+      onLine: (key, line, requestIds, ageMs) =>
+        this.#channel.send(0, jsonFrame(0, hostKinds.line, { key, line: line.slice(0, lineLengthMax), requestIds, ageMs })),
+      canTakeLines: () => this.#channel.bufferedBytes <= lineBytesMax,
     });
     for (const report of workers.reports()) this.#channel.send(0, jsonFrame(0, hostKinds.report, report));
     this.#channel.send(0, jsonFrame(0, hostKinds.workers, { keys: workers.keys }));
+    if (!claims) workers.claim(workers.keys); // a home of an earlier version
     this.#stopUsage = every(clock, usageEveryMs, () => {
       workers.reportLoaded();
       const usage = workers.usage();
       if (usage.length > 0) this.#channel.send(0, jsonFrame(0, hostKinds.usage, { workers: usage }));
     });
     onWelcome();
-  }
-
-  #line(key: string, line: string, requestIds: readonly string[]): void {
-    if (this.#channel.bufferedBytes > lineBytesMax) {
-      this.#droppedLines++;
-      return;
-    }
-    if (this.#droppedLines > 0) {
-      const dropped = `(${this.#droppedLines} lines of workers of this host were dropped: the link to the home is slow)`;
-      this.#droppedLines = 0;
-      this.#channel.send(0, jsonFrame(0, hostKinds.line, { key, line: dropped, requestIds: [] }));
-    }
-    this.#channel.send(0, jsonFrame(0, hostKinds.line, { key, line: line.slice(0, lineLengthMax), requestIds }));
   }
 
   #command(call: number, message: unknown): void {
@@ -175,6 +167,9 @@ export class AgentLink {
         return {};
       case 'restart':
         workers.restart(keyOf(fields['key']), cutText(fields['reason'], 1000));
+        return {};
+      case 'claim':
+        workers.claim(listOf(fields['keys'], workersMax).map(keyOf));
         return {};
       case 'nodes':
         onNodes(listOf(fields['addresses'], nodesMax));

@@ -6,6 +6,7 @@ import type { LocalProvider, WorkerSpec, WorkerView } from '../../providers/inde
 import type { WorkerExit } from '../../records/index.ts';
 import type { WorkerLink } from '../../runtime/index.ts';
 import type { WorkerReport, WorkerUsage } from '../link/reports.ts';
+import { OutputBuffer, type OutputEvent } from './output-buffer.ts';
 
 /** What the agent needs of the provider of its machine. */
 export type AgentProvider = Pick<LocalProvider, 'start' | 'stop' | 'list' | 'link' | 'restart' | 'onChange' | 'onEnded'>;
@@ -14,8 +15,14 @@ export type AgentProvider = Pick<LocalProvider, 'start' | 'stop' | 'list' | 'lin
 export interface AgentListener {
   readonly onReport: (report: WorkerReport) => void;
   readonly onEnded: (key: string, exit: WorkerExit | null) => void;
-  readonly onLine: (key: string, line: string, requestIds: readonly string[]) => void;
+  /** `ageMs`: since it was printed. */
+  readonly onLine: (key: string, line: string, requestIds: readonly string[], ageMs: number) => void;
+  /** Whether lines can be sent now. */
+  readonly canTakeLines: () => boolean;
 }
+
+/** While a link is slow: how often it is asked to take what is kept. */
+const sendBufferedEveryMs = 50;
 
 export interface AgentWorkersDeps {
   readonly clock: Clock;
@@ -47,12 +54,16 @@ export class AgentWorkers {
   readonly #byLink = new Map<number, AgentWorker>();
   #links = 0;
   #listener: AgentListener | null = null;
+  readonly #buffer = new OutputBuffer();
+  /** Workers that the home of the listener knows, so that it takes what they print. */
+  readonly #claimed = new Set<string>();
+  #isSending = false;
 
   constructor(deps: AgentWorkersDeps) {
     this.#deps = deps;
     deps.provider.onChange((view) => this.#changed(view));
     deps.provider.onEnded((key, exit) => {
-      if (this.#workers.has(key)) this.#listener?.onEnded(key, exit);
+      if (this.#workers.has(key)) this.#put(key, { kind: 'exit', exit, atMs: deps.clock.nowMs() });
     });
   }
 
@@ -73,6 +84,13 @@ export class AgentWorkers {
   /** Replaces the listener. Null: the link has ended. */
   listen(listener: AgentListener | null): void {
     this.#listener = listener;
+    this.#claimed.clear();
+  }
+
+  /** The home of the listener knows these workers: it is sent what they print from now on, and first what was kept. */
+  claim(keys: readonly string[]): void {
+    for (const key of keys) if (this.#workers.has(key)) this.#claimed.add(key);
+    this.#sendBuffered();
   }
 
   /** Undefined if its process has ended since. */
@@ -109,10 +127,13 @@ export class AgentWorkers {
       );
     }
     this.#workers.set(key, { spec, digest, link: null, linkNumber: 0, missing: 0 });
+    if (this.#listener !== null) this.#claimed.add(key);
     try {
       await provider.start({ ...spec, id: key });
     } catch (error) {
       this.#workers.delete(key);
+      this.#claimed.delete(key);
+      this.#buffer.forget(key);
       throw error;
     }
   }
@@ -122,6 +143,8 @@ export class AgentWorkers {
     const worker = this.#workers.get(key);
     if (worker === undefined) return;
     this.#workers.delete(key);
+    this.#claimed.delete(key);
+    this.#buffer.forget(key);
     this.#byLink.delete(worker.linkNumber);
     await this.#deps.provider.stop(key);
   }
@@ -140,7 +163,34 @@ export class AgentWorkers {
 
   /** A line of a worker. */
   printed(key: string, line: string, requestIds: readonly string[]): void {
-    if (this.#workers.has(key)) this.#listener?.onLine(key, line, requestIds);
+    if (this.#workers.has(key)) this.#put(key, { kind: 'line', line, requestIds, atMs: this.#deps.clock.nowMs() });
+  }
+
+  /** Sends it, or keeps it for later: nothing overtakes what is kept. */
+  #put(key: string, event: OutputEvent): void {
+    if (this.#claimed.has(key) && !this.#buffer.has(key) && this.#listener?.canTakeLines() === true) return this.#send(key, event);
+    this.#buffer.add(key, event);
+    if (!this.#isSending && this.#claimed.has(key)) this.#sendBuffered();
+  }
+
+  #send(key: string, event: OutputEvent): void {
+    if (event.kind === 'exit') this.#listener?.onEnded(key, event.exit);
+    else this.#listener?.onLine(key, event.line, event.requestIds, this.#deps.clock.nowMs() - event.atMs);
+  }
+
+  #sendBuffered(): void {
+    const { clock } = this.#deps;
+    this.#isSending = false;
+    for (const key of this.#claimed) {
+      while (this.#listener?.canTakeLines() === true) {
+        const event = this.#buffer.take(key, clock.nowMs());
+        if (event === null) break;
+        this.#send(key, event);
+      }
+    }
+    if (this.#listener === null || !this.#claimed.values().some((key) => this.#buffer.has(key))) return;
+    this.#isSending = true;
+    clock.after(sendBufferedEveryMs, () => this.#sendBuffered());
   }
 
   /** Reports workers of which a missing model was loaded meanwhile. */

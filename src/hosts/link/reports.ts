@@ -153,8 +153,14 @@ export function readExit(message: unknown): { readonly key: string; readonly exi
   };
 }
 
-/** A line that a worker printed. Throws if it is malformed. */
-export function readLine(message: unknown): { readonly key: string; readonly line: string; readonly requestIds: readonly string[] } {
-  const { key, line, requestIds } = fieldsOf(message);
-  return { key: keyOf(key), line: cutText(line, 64 * 1024), requestIds: listOf(requestIds, 4096).map((id) => cutText(id, 256)) };
+/** A line that a worker printed, and how long ago. Throws if it is malformed. */
+export function readLine(message: unknown): {
+  readonly key: string;
+  readonly line: string;
+  readonly requestIds: readonly string[];
+  readonly ageMs: number;
+} {
+  const { key, line, requestIds, ageMs = 0 } = fieldsOf(message);
+  const ids = listOf(requestIds, 4096).map((id) => cutText(id, 256));
+  return { key: keyOf(key), line: cutText(line, 64 * 1024), requestIds: ids, ageMs: numberOf(ageMs, msMax) };
 }

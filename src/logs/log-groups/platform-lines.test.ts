@@ -20,16 +20,11 @@ test('logs workers of endpoints to their groups, and those of transforms to the 
 test('a line that a model printed names its requests: as text, or as a member of a JSON object', () => {
   const groups = received();
   const worker = { endpoint: 'digits', variant: 'AllTraffic', id: 'w' };
-  logWorkerLine(groups, worker, 'hello', ['a']);
-  logWorkerLine(groups, worker, '{"level":30}', ['a', 'b']);
-  logWorkerLine(groups, worker, '{}', ['a']);
-  logWorkerLine(groups, worker, '{"broken', ['a', 'b']);
-  logWorkerLine(
-    groups,
-    worker,
-    'many',
-    Array.from({ length: 66 }, (_, index) => `r${index}`),
-  );
+  logWorkerLine(groups, worker, 'hello', { requestIds: ['a'] });
+  logWorkerLine(groups, worker, '{"level":30}', { requestIds: ['a', 'b'] });
+  logWorkerLine(groups, worker, '{}', { requestIds: ['a'] });
+  logWorkerLine(groups, worker, '{"broken', { requestIds: ['a', 'b'] });
+  logWorkerLine(groups, worker, 'many', { requestIds: Array.from({ length: 66 }, (_, index) => `r${index}`) });
   const texts = groups.lines.map(([, , text]) => text ?? '');
   assert.deepEqual(texts.slice(0, 4), [
     'hello (request a)',

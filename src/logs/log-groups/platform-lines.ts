@@ -32,16 +32,17 @@ export function isWorkerStream(name: string): boolean {
 /** Requests that a line names. A larger batch prints lines that belong to too many requests to help any. */
 const requestsNamedMax = 64;
 
-/** Logs a line printed by a worker, or about it, in the worker's own stream. A line printed for requests names them. */
+/** Logs a line printed by a worker, or about it, in the worker's own stream. A line printed for requests names them. `atMs`: default now. */
 export function logWorkerLine(
   groups: Pick<LogGroups, 'write'>,
   { endpoint, variant, id }: Worker,
   line: string,
-  requestIds: readonly string[] = [],
+  { requestIds = [], atMs }: { readonly requestIds?: readonly string[]; readonly atMs?: number } = {},
 ): void {
   const isTransform = endpoint.startsWith(transformPrefix);
   const name = isTransform ? endpoint.slice(transformPrefix.length) : variant;
-  groups.write(isTransform ? transformsLogGroup : endpointLogGroup(endpoint), streamName(`${name}/${id}`), withRequests(line, requestIds));
+  const group = isTransform ? transformsLogGroup : endpointLogGroup(endpoint);
+  groups.write(group, streamName(`${name}/${id}`), withRequests(line, requestIds), atMs);
 }
 
 /** `text (request ID)`. A line that is a JSON object gets the member `requests`, so filters on its members still apply. */
