@@ -121,7 +121,7 @@ async function build(
   const local = await workers.open(foundation);
   workers.use(foundation);
   closers.add(workers);
-  const { provider, placed } = await openHosts(config, { ...foundation, log: logs.platform, local }, closers);
+  const { provider, placed } = await openHosts(config, { ...foundation, log: logs.platform, local, interpreters }, closers);
   const access = Access.open(directory.keysFile, clock, provider);
   const keys = await openKeys(config, { ...foundation, access }, closers);
   const tls = loadCertificate(config, directory.path, startedAtMs);

@@ -43,6 +43,7 @@ parts.agent = new HostAgent({
   zone: 'z1',
   cpuMilli: 8000,
   memoryMiB: 16_384,
+  abilities: { isolation: 'none', architecture: process.arch, pythons: [] },
   keepMs: 60_000,
   dial: async () => {
     for (;;) {

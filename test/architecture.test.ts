@@ -16,7 +16,8 @@ const layers = [
   ['metrics', 'records', 'access', 'costs', 'selection', 'cluster'],
   ['logs', 'alerts', 'data-quality', 'authority'],
   ['registry', 'providers', 'foundation'],
-  ['profiling', 'environments', 'hosts'],
+  ['profiling', 'environments'],
+  ['hosts'], // an agent makes environments
   ['deployment'],
   ['serving'],
   ['autoscaling', 'async-inference'],

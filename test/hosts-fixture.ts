@@ -10,12 +10,22 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { SystemClock } from '../src/clock.ts';
+import { defined } from '../src/defined.ts';
 import { AgentArtifacts } from '../src/hosts/agent/agent-artifacts.ts';
+import type { AgentPythons } from '../src/hosts/agent/agent-pythons.ts';
 import { HostAgent, type HostAgentOptions } from '../src/hosts/agent/host-agent.ts';
-import { PlacedProvider, type PlacedProviderOptions } from '../src/hosts/placed-provider.ts';
+import type { PlacedProviderOptions } from '../src/hosts/placed-options.ts';
+import { PlacedProvider } from '../src/hosts/placed-provider.ts';
 import type { LinkIdentity } from '../src/links/index.ts';
 import type { Log } from '../src/logs/index.ts';
-import { isolationSettings, LocalProvider, type Provider, type WorkerSpec, type WorkerView } from '../src/providers/index.ts';
+import {
+  isolationSettings,
+  LocalProvider,
+  type Provider,
+  type PythonHost,
+  type WorkerSpec,
+  type WorkerView,
+} from '../src/providers/index.ts';
 import type { TensorParts } from '../src/runtime/index.ts';
 import { FileHasher, VerifiedFiles } from '../src/storage/index.ts';
 import { bytesOf } from '../src/tensor.ts';
@@ -102,7 +112,11 @@ export async function socketPair(): Promise<readonly [near: Socket, far: Socket]
 }
 
 type HomeChanges = Partial<Omit<PlacedProviderOptions, 'local'>>;
-type HostChanges = Partial<HostAgentOptions> & { readonly link?: (near: Socket, far: Socket) => readonly [Duplex, Duplex] };
+type HostChanges = Partial<HostAgentOptions> & {
+  /** Default: none. */
+  readonly pythons?: AgentPythons;
+  readonly link?: (near: Socket, far: Socket) => readonly [Duplex, Duplex];
+};
 
 /** With TLS, what both ends have. */
 interface LinkIdentities {
@@ -122,11 +136,17 @@ export class HostsFixture {
   home: PlacedProvider | null = null;
 
   /** A provider of this machine. */
-  async openLocal(fetchFile: (sha256: string) => Promise<string> = storedPath, onLine = quiet as never): Promise<LocalProvider> {
+  async openLocal(
+    fetchFile: (sha256: string) => Promise<string> = storedPath,
+    onLine = quiet as never,
+    interpreterOf?: PythonHost['interpreterOf'],
+  ): Promise<LocalProvider> {
     const stateDirectory = join(this.root, `state-${this.#folders++}`);
     mkdirSync(stateDirectory);
     const options = { clock: this.clock, log: silentLog, stateDirectory, warmWorkers: 0, fetchFile, onLine };
-    const provider = new LocalProvider({ ...options, isolation: isolationSettings({ mode: 'none' }) });
+    const python = interpreterOf === undefined ? undefined : { interpreterOf, hasNetwork: false, forks: false };
+    const isolation = isolationSettings({ mode: 'none' });
+    const provider = new LocalProvider({ ...options, isolation, ...defined({ python }) });
     await provider.open();
     this.#closers.push(() => provider.close());
     return provider;
@@ -165,8 +185,12 @@ export class HostsFixture {
       verified: new VerifiedFiles(this.#hasher),
       inUse: () => files.agent?.workers.artifacts ?? new Set(),
     });
-    const provider = await this.openLocal((sha256) => artifacts.fetch(sha256), ((spec: WorkerSpec, line: string, ids: readonly string[]) =>
-      files.agent?.workers.printed(spec.id, line, ids)) as never);
+    const { pythons, link, ...options } = changes;
+    const provider = await this.openLocal(
+      (sha256) => artifacts.fetch(sha256),
+      ((spec: WorkerSpec, line: string, ids: readonly string[]) => files.agent?.workers.printed(spec.id, line, ids)) as never,
+      pythons?.interpreterOf,
+    );
     const agent = new HostAgent({
       clock: this.clock,
       log: silentLog,
@@ -177,9 +201,10 @@ export class HostsFixture {
       zone: 'z1',
       cpuMilli: 8000,
       memoryMiB: 16_384,
+      abilities: { isolation: 'none', architecture: process.arch, pythons: pythons?.reported ?? [] },
       keepMs: 60_000,
-      dial: (fields, signal) => this.dial(name, { ...fields }, signal, changes.link),
-      ...changes,
+      dial: (fields, signal) => this.dial(name, { ...fields }, signal, link),
+      ...options,
     });
     files.agent = agent;
     this.#closers.push(() => agent.close());

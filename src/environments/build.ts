@@ -5,6 +5,7 @@
 import { chmod, mkdir, readFile, rename, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, Loop } from '../clock.ts';
+import { asDiskError } from '../data-directory/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import {
   type BuildPlaces,
@@ -16,6 +17,7 @@ import {
   installCommand,
   resolveCommand,
 } from './build-tool.ts';
+import { factsFile, unpackEnvironment } from './environment-archive.ts';
 import { type FolderSize, interpreterFilesOf, makeReadOnly, movePaths, removeFolder, sizeOfFolder } from './folders.ts';
 import { type Interpreter, isExecutable } from './interpreter.ts';
 import { lockKey, lockOfReport, lockOfRequirements } from './lock.ts';
@@ -27,8 +29,16 @@ export interface BuildRequest {
   /** Names the folder of the build. */
   readonly id: string;
   readonly interpreter: Interpreter;
-  /** The packages, or the lock of an earlier build. */
-  readonly packages: { readonly requirements: readonly string[] } | { readonly lock: string };
+  /** The packages, the lock of an earlier build, or the archive of another machine's. */
+  readonly packages: { readonly requirements: readonly string[] } | { readonly lock: string } | { readonly archive: BuiltArchive };
+}
+
+/** An environment that the home has built. */
+export interface BuiltArchive {
+  readonly path: string;
+  /** Its folder on the home: scripts contain this path. */
+  readonly root: string;
+  readonly key: string;
 }
 
 export interface BuildDeps {
@@ -64,11 +74,10 @@ export class BuildFailed extends PlatformError {
   }
 }
 
-/** In the folder of an environment: from what, and with which interpreter, it was built. */
-export const factsFile = 'environment.json';
 /** A process id and its start time, so a later server can end the build of a killed one. */
 export const pidFile = 'pid';
 const lastLinesMax = 20;
+const replacesInterpreter = 'a package replaces pyvenv.cfg or the interpreter of the environment, which could open other files to models';
 const watchEveryMs = 1000;
 /** Space that a build leaves to the server. */
 const freeBytesMin = 256 * 2 ** 20;
@@ -123,6 +132,7 @@ class Build {
     await removeFolder(this.folder);
     for (const name of ['', 'home', 'tmp']) await mkdir(join(this.folder, name), { recursive: true, mode: 0o700 });
     this.#watch();
+    if ('archive' in packages) return this.#unpack(packages.archive);
     const tool = await findTool(settings, interpreter);
     const empty = 'requirements' in packages ? packages.requirements.length === 0 : packages.lock === '';
     await this.#step('create the virtual environment', createCommand(tool.kind === 'pip' && !empty, interpreter, this.#places));
@@ -137,12 +147,36 @@ class Build {
     return { key, lock, ...(await this.#finish(key, lock, at)) };
   }
 
+  /** No package tool runs: the files are those that the home has installed and compiled. */
+  async #unpack({ path, root, key }: BuiltArchive): Promise<BuiltEnvironment> {
+    const { environment } = this.#places;
+    const { interpreter } = this.#request;
+    await this.#step('create the virtual environment', createCommand(false, interpreter, this.#places));
+    const before = await interpreterFilesOf(environment);
+    const { limitBytes: bytesMax } = this.#deps.settings;
+    try {
+      await unpackEnvironment(path, environment, { bytesMax, signal: this.#stop.signal });
+    } catch (error) {
+      this.#stop.signal.throwIfAborted();
+      throw this.#failed(
+        `failed to unpack the environment of the home: ${messageOf(asDiskError(error, 'write the files of an environment'))}`,
+        error,
+      );
+    }
+    if ((await interpreterFilesOf(environment)) !== before) throw this.#failed(replacesInterpreter);
+    const { lock = '' } = JSON.parse(await readFile(join(environment, factsFile), 'utf8')) as Record<string, string>;
+    if (lockKey(lock, interpreter) !== key) throw this.#failed(`the archive of the home is not that of environment ${key.slice(0, 12)}`);
+    const at = join(this.#deps.directory, key);
+    await movePaths(environment, root, at);
+    return { key, lock, ...(await this.#finish(key, lock, at)) };
+  }
+
   async #install(tool: BuildTool): Promise<void> {
     const { environment } = this.#places;
     const before = await interpreterFilesOf(environment);
     await this.#step('install the packages', installCommand(tool, this.#places, this.#deps.settings));
     if ((await interpreterFilesOf(environment)) === before) return;
-    throw this.#failed('a package replaces pyvenv.cfg or the interpreter of the environment, which could open other files to models');
+    throw this.#failed(replacesInterpreter);
   }
 
   /** Stops what still runs. */

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { type Clock, Loop } from '../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
+import type { EnvironmentRef } from '../python-model.ts';
 import type { Audit, EventKind, Events } from '../records/index.ts';
 import { type Database, inTransaction } from '../storage/index.ts';
 import { type BuildDeps, BuildFailed, type BuildRequest, buildEnvironment } from './build.ts';
 import { BuildQueue } from './build-queue.ts';
 import { type EnvironmentLock, EnvironmentRows, type RequestedEnvironment } from './environment-rows.ts';
+import { type EnvironmentArchive, HomeArchives } from './home-archives.ts';
 import { type Interpreter, isExecutable } from './interpreter.ts';
 import { Interpreters } from './interpreters.ts';
 import { expectOneOf } from './known-names.ts';
@@ -105,6 +107,7 @@ export class PythonEnvironments {
   readonly #rows: EnvironmentRows;
   readonly #queue = new BuildQueue();
   readonly #interpreters: Interpreters;
+  readonly #archives: HomeArchives;
   #sweeps: Loop | null = null;
   #isClosed = false;
   /** Builds since the start, by outcome. */
@@ -114,6 +117,7 @@ export class PythonEnvironments {
     this.#deps = deps;
     this.#rows = new EnvironmentRows(deps.db);
     this.#interpreters = new Interpreters(deps.settings.interpreters);
+    this.#archives = new HomeArchives(deps.directory);
   }
 
   /** Ends processes that a killed server left behind, and continues its builds. */
@@ -228,6 +232,20 @@ export class PythonEnvironments {
     return this.#resolveRequested((await this.#known(wanted.name)).id, signal);
   }
 
+  /** The Python of an environment that a model was opened in. Throws `not_found` or `unavailable`. Builds nothing. */
+  async factsOf({ name, lock }: EnvironmentRef): Promise<{ readonly version: string; readonly platform: string }> {
+    if (lock === null) return this.#interpreters.find(name);
+    const { pythonVersion: version, platform } = await this.#lockOf(lock);
+    return { version, platform };
+  }
+
+  /** What another machine needs to make an environment. Builds it here if necessary. Throws as `resolve`, and `unavailable` for a full disk. */
+  async archiveOf(lock: string): Promise<EnvironmentArchive & { readonly version: string; readonly platform: string }> {
+    await this.#resolveLock(lock, undefined);
+    const { bytes, pythonVersion: version, platform } = await this.#lockOf(lock);
+    return { ...(await this.#archives.of(lock, bytes)), version, platform };
+  }
+
   /** Throws `invalid_request` with the known names, unless an environment of this name exists. */
   async expectNamed(name: string): Promise<void> {
     const created = (await this.#rows.list()).flatMap((environment) => environment.name ?? []);
@@ -236,7 +254,7 @@ export class PythonEnvironments {
 
   /** Deletes environments that nothing has used for a week. Deletes nothing if the users cannot be read. */
   async sweep(): Promise<void> {
-    await sweepEnvironments({ ...this.#deps, rows: this.#rows, isBuilding: (id) => this.#queue.has(id) });
+    await sweepEnvironments({ ...this.#deps, rows: this.#rows, archives: this.#archives, isBuilding: (id) => this.#queue.has(id) });
   }
 
   async #resolveRequirements({ requirements, python = null }: { requirements: string; python?: string | null }, signal?: AbortSignal) {
@@ -261,15 +279,19 @@ export class PythonEnvironments {
   }
 
   async #resolveLock(key: string, signal: AbortSignal | undefined): Promise<ResolvedEnvironment> {
-    const isKnown = await this.#rows.touch(key, this.#deps.clock.wallMs());
-    const lock = isKnown ? await this.#rows.findLock(key) : null;
-    if (lock === null)
-      throw new PlatformError('not_found', `environment ${key.slice(0, 12)} was deleted: open the model again in another one`);
+    await this.#rows.touch(key, this.#deps.clock.wallMs());
+    const lock = await this.#lockOf(key);
     const folder = join(this.#deps.directory, key);
     const isBuilt = await isExecutable(join(folder, 'bin/python'));
     const python = isBuilt ? lock.python : (await this.#rebuild(lock, signal)).executable;
     const { folders } = await this.#interpreters.inspect(python);
     return { key, python: join(folder, 'bin/python'), folder, paths: [folder, ...folders], version: lock.pythonVersion };
+  }
+
+  async #lockOf(key: string): Promise<EnvironmentLock> {
+    const lock = await this.#rows.findLock(key);
+    if (lock !== null) return lock;
+    throw new PlatformError('not_found', `environment ${key.slice(0, 12)} was deleted: open the model again in another one`);
   }
 
   /** After a restored backup, the folder is missing. The same lock makes the same environment. */

@@ -1,3 +1,4 @@
+export { ArchivedEnvironments, type FetchedArchive } from './archived-environments.ts';
 export { BuildFailed } from './build.ts';
 export { findTool } from './build-tool.ts';
 export type { EnvironmentLock, EnvironmentState } from './environment-rows.ts';
@@ -12,7 +13,9 @@ export {
   type ResolvedEnvironment,
   type WantedEnvironment,
 } from './environments.ts';
-export { findInterpreter, type Interpreter, inspectInterpreter } from './interpreter.ts';
+export type { EnvironmentArchive } from './home-archives.ts';
+export { findInterpreter, type Interpreter, inspectInterpreter, installedPackages } from './interpreter.ts';
+export { Interpreters } from './interpreters.ts';
 export { packagesOf } from './lock.ts';
 export { buildEnvironments, startEnvironments } from './open-environments.ts';
 export { LateInterpreters, pythonModels } from './python-models.ts';

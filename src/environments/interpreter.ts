@@ -21,6 +21,8 @@ export interface Interpreter {
 
 const minorMin = 9;
 const timeoutMs = 20_000;
+const factsBytesMax = 64 * 1024;
+const packagesBytesMax = 4 * 1024 * 1024;
 interface InterpreterFacts extends Omit<Interpreter, 'path'> {
   /** The running program, which may be that of a virtual environment. */
   readonly program: string;
@@ -38,6 +40,27 @@ export async function inspectInterpreter(path: string): Promise<Interpreter> {
   return { ...facts, path };
 }
 
+/** Prints each distribution that the interpreter finds as `name==version`; of two of one name, only the first can be imported. */
+const packagesScript =
+  'import importlib.metadata as m\n' +
+  'seen=set()\n' +
+  'for d in m.distributions():\n' +
+  ' n=d.metadata["Name"]\n' +
+  ' if n and n.lower() not in seen:\n' +
+  '  seen.add(n.lower());print("%s==%s"%(n,d.version))';
+
+/** The installed packages of an interpreter. Throws `unavailable` if it does not list them. */
+export async function installedPackages(path: string): Promise<readonly { readonly name: string; readonly version: string }[]> {
+  const text = await outputOf(path, packagesScript, packagesBytesMax).catch((cause: unknown) => {
+    const problem = messageOf(cause).trim().split('\n').at(-1) ?? '';
+    throw new PlatformError('unavailable', `${path} does not list its packages (${problem})`, { cause });
+  });
+  return text.split('\n').flatMap((line) => {
+    const [, name, version] = /^(\S+)==(\S+)$/.exec(line) ?? [];
+    return name === undefined || version === undefined ? [] : [{ name, version }];
+  });
+}
+
 async function factsOf(path: string): Promise<InterpreterFacts> {
   let facts: InterpreterFacts;
   try {
@@ -53,11 +76,11 @@ async function factsOf(path: string): Promise<InterpreterFacts> {
   return facts;
 }
 
-function outputOf(path: string): Promise<string> {
+function outputOf(path: string, program = script, maxBuffer = factsBytesMax): Promise<string> {
   const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8' };
-  const options = { env, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 64 * 1024, cwd: '/' } as const;
+  const options = { env, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer, cwd: '/' } as const;
   return new Promise((resolve, reject) => {
-    execFile(path, ['-I', '-c', script], options, (error, stdout) =>
+    execFile(path, ['-I', '-c', program], options, (error, stdout) =>
       error === null ? resolve(stdout) : reject(new Error(error.message, { cause: error })),
     );
   });

@@ -77,29 +77,44 @@ async function requirementsIn({ path, name, bytes }: DataFile): Promise<string> 
   return readFile(path, 'utf8');
 }
 
+type UsedByModels = 'resolve' | 'expectNamed' | 'factsOf' | 'archiveOf';
+
 /** The environments are opened after the provider, which needs them only when a model starts. */
 export class LateInterpreters {
-  #environments: Pick<PythonEnvironments, 'resolve' | 'expectNamed'> | null = null;
+  #environments: Pick<PythonEnvironments, UsedByModels> | null = null;
 
-  use(environments: Pick<PythonEnvironments, 'resolve' | 'expectNamed'>): void {
+  use(environments: Pick<PythonEnvironments, UsedByModels>): void {
     this.#environments = environments;
   }
 
   /** Rejects with `unavailable` before that. */
   async resolve(...wanted: Parameters<PythonEnvironments['resolve']>): ReturnType<PythonEnvironments['resolve']> {
-    if (this.#environments === null) throw new PlatformError('unavailable', 'the server is starting: no environment is known yet');
-    return this.#environments.resolve(...wanted);
+    return this.#opened().resolve(...wanted);
   }
 
   /** Rejects with `unavailable` before that, and with `invalid_request` if there is no environment of this name. */
   async expectNamed(name: string): Promise<void> {
-    if (this.#environments === null) throw new PlatformError('unavailable', 'the server is starting: no environment is known yet');
-    await this.#environments.expectNamed(name);
+    await this.#opened().expectNamed(name);
+  }
+
+  /** Rejects with `unavailable` before that, and as `PythonEnvironments.factsOf`. */
+  async factsOf(environment: EnvironmentRef): ReturnType<PythonEnvironments['factsOf']> {
+    return this.#opened().factsOf(environment);
+  }
+
+  /** Rejects with `unavailable` before that, and as `PythonEnvironments.archiveOf`. */
+  async archiveOf(lock: string): ReturnType<PythonEnvironments['archiveOf']> {
+    return this.#opened().archiveOf(lock);
   }
 
   /** Rejects with `unavailable` or `not_found` if there is none. */
   async find(environment: EnvironmentRef): ReturnType<PythonHost['interpreterOf']> {
     const { python, paths } = await this.resolve(environment);
     return { interpreter: python, paths };
+  }
+
+  #opened(): Pick<PythonEnvironments, UsedByModels> {
+    if (this.#environments !== null) return this.#environments;
+    throw new PlatformError('unavailable', 'the server is starting: no environment is known yet');
   }
 }

@@ -5,9 +5,10 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { Database } from '../storage/index.ts';
-import { factsFile } from './build.ts';
+import { factsFile } from './environment-archive.ts';
 import type { EnvironmentRows } from './environment-rows.ts';
 import { removeFolder, sizeOfFolder } from './folders.ts';
+import type { HomeArchives } from './home-archives.ts';
 import { lockKey } from './lock.ts';
 
 /** What decides whether an environment is in use. */
@@ -19,9 +20,11 @@ export interface SweepDeps {
   readonly directory: string;
   readonly users: () => Promise<ReadonlyMap<string, readonly string[]>>;
   readonly isBuilding: (id: string) => boolean;
+  readonly archives: Pick<HomeArchives, 'remove'>;
 }
 
-const unusedMs = 7 * 86_400_000;
+/** How long an environment stays that nothing uses. */
+export const unusedMs = 7 * 86_400_000;
 const keyPattern = /^[0-9a-f]{64}$/;
 
 /** Throws, and has deleted nothing, if the users or the stored environments cannot be read. */
@@ -37,6 +40,7 @@ export async function sweepEnvironments(deps: SweepDeps): Promise<void> {
     if (named.has(key) || (users.get(key)?.length ?? 0) > 0 || usedAtMs >= cutoffMs || deps.isBuilding(`lock:${key}`)) continue;
     if (!(await rows.removeLock(key, cutoffMs))) continue;
     await discard(directory, key);
+    await deps.archives.remove(key);
     log.info({ lock: key }, 'deleted an environment that nothing has used for 7 days');
   }
 }

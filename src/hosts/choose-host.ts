@@ -1,6 +1,7 @@
 /** On which host a worker starts, and why there. Pure: the caller observes hosts and workers, and acts on the choice. */
+import { lackOf } from './abilities.ts';
 import type { HostFacts, PlacedWorker, PlacementRequest } from './host.ts';
-import { HostPool, hasRoom, isLargeEnough, type PooledHost } from './host-pool.ts';
+import { canHave, HostPool, isLargeEnough, type PooledHost } from './host-pool.ts';
 import { choiceText, refusalText } from './placement-texts.ts';
 
 /** The host of a worker, or why it has none. */
@@ -22,8 +23,8 @@ export function chooseHost(hosts: readonly HostFacts[], request: PlacementReques
 }
 
 /**
- * Among ready hosts with room. An instance is spread: a zone has at most ceil(n / zones) of the variant's n instances, and a host at most
- * ceil(n / 2), unless only hosts beyond these limits have room. Then come the zone and the host with the fewest of them, and the emptiest
+ * Among ready hosts with room and all that the worker needs. An instance is spread: a zone has at most ceil(n / zones) of the variant's n
+ * instances, and a host at most ceil(n / 2), unless only hosts beyond these limits have room. Then come the zone and the host with the fewest of them, and the emptiest
  * host. A function is packed: a host with its artifact, then one with a warm worker, then the fullest one (best fit), so that other hosts
  * stay empty. A host on notice is chosen if no other is as good by the limits, and one of last resort if no other has room. Equal hosts:
  * the first by name.
@@ -78,11 +79,12 @@ function candidatesOf(pool: HostPool, request: PlacementRequest, isStable = fals
   const isZoneUsable = new Uint8Array(pool.zones.length);
   for (const host of pool.hosts) {
     if (host.facts.state !== 'ready') continue;
-    const { isOnNotice, isLastResort } = host.facts;
-    const isCandidate = hasRoom(host, request) && !(isStable && (isOnNotice || isLastResort));
+    const { abilities, isOnNotice, isLastResort } = host.facts;
+    const isCandidate = canHave(host, request) && !(isStable && (isOnNotice || isLastResort));
     if (isCandidate) hosts.push(host);
     if (isLastResort || isZoneUsable[host.zone] === 1) continue;
-    if (isCandidate || isLargeEnough(host.facts, request)) isZoneUsable[host.zone] = 1;
+    const isUsable = isCandidate || (isLargeEnough(host.facts, request) && lackOf(abilities, request.needs) === null);
+    if (isUsable) isZoneUsable[host.zone] = 1;
   }
   return { hosts, zones: isZoneUsable.reduce((sum, usable) => sum + usable, 0) };
 }

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { type Frame, failureOf, kinds, malformedFrame, payloadFrame } from '../runtime/index.ts';
+import type { SentArchive } from './agent/agent-link.ts';
 import { HostCalls } from './host-calls.ts';
 import { HostChannel } from './link/host-channel.ts';
 import { hostKinds, jsonFrame } from './link/host-frames.ts';
@@ -26,6 +27,8 @@ import type { MeasuredLink } from './link/round-trips.ts';
 export const rangeBytes = 1024 * 1024;
 /** Ranges that an agent reads at once: of four objects, four each. */
 export const rangesMax = 16;
+/** An agent makes one environment at a time, and may ask again over a new link. */
+const archivesMax = 4;
 
 /** What the home does with reports. Callbacks may throw if what is reported is malformed: the link ends. */
 export interface HostLinkDeps {
@@ -43,6 +46,8 @@ export interface HostLinkDeps {
   readonly onEnd: (why: string) => void;
   /** The path of an object that a worker of this host loads. Throws `forbidden` for others. */
   readonly fetch: (sha256: string) => Promise<string>;
+  /** The archive of the environment of a worker of this host. Rejects with `forbidden` for others. */
+  readonly archiveOf: (lock: string) => Promise<SentArchive>;
 }
 
 /** The longest notice of a host that stops. */
@@ -53,6 +58,7 @@ export class HostLink {
   readonly #deps: HostLinkDeps;
   readonly #channel: HostChannel;
   #ranges = 0;
+  #archives = 0;
 
   /** `socket`: connected, introduced and paused. */
   constructor(socket: Duplex, deps: HostLinkDeps) {
@@ -124,9 +130,24 @@ export class HostLink {
         return deps.onLeaving(numberOf(fieldsOf(message)['withinMs'], leavingMsMax));
       case hostKinds.fetch:
         return this.#sendRange(frame);
+      case hostKinds.environment:
+        return this.#sendArchive(frame);
       default:
         throw malformedFrame(`the home expects no frame of kind ${kind} from a host`);
     }
+  }
+
+  #sendArchive({ call, message }: Frame): void {
+    const lock = cutText(fieldsOf(message)['lock'], 64);
+    if (++this.#archives > archivesMax) throw malformedFrame(`it asks for more than ${archivesMax} environments at once`);
+    this.#deps
+      .archiveOf(lock)
+      .then(
+        ({ sha256, bytes, root, version, platform }) =>
+          this.#channel.send(call, jsonFrame(call, hostKinds.archive, { sha256, bytes, root, version, platform })),
+        (error: unknown) => this.#channel.send(call, jsonFrame(call, hostKinds.notFetched, failureOf(asPlatformError(error)))),
+      )
+      .finally(() => this.#archives--);
   }
 
   /** Bounds how much an agent reads at once: more requests than it is known to send end the link. */

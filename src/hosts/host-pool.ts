@@ -1,5 +1,6 @@
 /** Hosts with what is free on each, for many choices in a row. Pure: it acts on nothing outside of itself. */
-import type { HostFacts, PlacedWorker, WorkerSize } from './host.ts';
+import { lackOf } from './abilities.ts';
+import type { HostFacts, PlacedWorker, PlacementRequest, WorkerSize } from './host.ts';
 
 /** A host of a pool. */
 export interface PooledHost {
@@ -105,6 +106,11 @@ export function hasRoom({ facts, cpuFreeMilli, memoryFreeMiB, onDevices }: Poole
   if (cpuFreeMilli < size.cpuMilli || memoryFreeMiB < size.memoryMiB) return false;
   if (size.accelerator === null) return true;
   return (onDevices.get(size.accelerator) ?? 0) < devicePlaces(facts, size.accelerator);
+}
+
+/** Whether the host has what the worker needs, and room for it now. */
+export function canHave(host: PooledHost, request: WorkerSize & Pick<PlacementRequest, 'needs'>): boolean {
+  return hasRoom(host, request) && lackOf(host.facts.abilities, request.needs) === null;
 }
 
 /** Whether the worker fits into the host if it has no others. */

@@ -1,4 +1,5 @@
 /** What placement knows of a host and of the workers on it. */
+import type { HostAbilities, WorkerRequirements } from './abilities.ts';
 
 /** What the operator wants. `ready`: takes workers. `cordoned`: keeps its workers and takes no others. `draining`: its workers move away. */
 export type WantedHostState = 'ready' | 'cordoned' | 'draining';
@@ -28,6 +29,8 @@ export interface HostFacts {
   readonly isOnNotice: boolean;
   /** Takes a worker only if no other host has room for it: the machine of a home with `--local-workers when-needed`. */
   readonly isLastResort: boolean;
+  /** Absent: it can do all that the home can. */
+  readonly abilities?: HostAbilities;
 }
 
 /** What a worker occupies. */
@@ -48,6 +51,8 @@ export interface PlacementRequest extends WorkerSize {
   readonly artifact: string;
   /** Wanted instances of the variant. Null if it is not known: then one more than there are. */
   readonly instances: number | null;
+  /** Absent: any host will do. */
+  readonly needs?: WorkerRequirements;
 }
 
 /** A worker on a host. It also counts while it starts or restarts. */

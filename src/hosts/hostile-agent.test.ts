@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
-import { floats, HostsFixture, socketPair, storedModel, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
+import { floats, HostsFixture, socketPair, storedModel, storedPath, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
+import { homePython, skipPython, sumModel } from '../../test/hosts-python.ts';
 import { modelPath } from '../../test/models/index.ts';
+import { defined } from '../defined.ts';
 import { type Frame, FrameReader, messageFrame } from '../runtime/index.ts';
 import { hostKinds } from './link/host-frames.ts';
 import type { WorkerReport } from './link/reports.ts';
 import type { PlacedProvider } from './placed-provider.ts';
+import type { HomeArchive } from './remote-host.ts';
 import { specDigest } from './remote-worker.ts';
 
 let fixture: HostsFixture;
@@ -17,19 +20,23 @@ let received: Frame[];
 beforeEach(async () => {
   fixture = new HostsFixture();
   home = await fixture.openHome();
-  received = [];
-  const [near, far] = await socketPair();
-  socket = near;
-  const reader = new FrameReader((frame) => received.push(frame));
-  near.on('data', (chunk) => reader.push(chunk)).resume();
-  home.linked.serve(far, 'liar', { instance: 'x', version: '0', zone: 'z', cpuMilli: 8000, memoryMiB: 8000 });
-  send(hostKinds.workers, { keys: [] });
-  await until(() => home.linked.host('liar')?.isLinked === true, 'it is linked');
+  await link();
 });
 afterEach(async () => {
   socket.destroy();
   await fixture.close();
 });
+
+async function link(abilities?: object): Promise<void> {
+  received = [];
+  const [near, far] = await socketPair();
+  socket = near;
+  const reader = new FrameReader((frame) => received.push(frame));
+  near.on('data', (chunk) => reader.push(chunk)).resume();
+  home.linked.serve(far, 'liar', { instance: 'x', version: '0', zone: 'z', cpuMilli: 8000, memoryMiB: 8000, ...defined({ abilities }) });
+  send(hostKinds.workers, { keys: [] });
+  await until(() => home.linked.host('liar')?.isLinked === true, 'it is linked');
+}
 
 function send(kind: number, message: unknown, call = 0): void {
   socket.write(messageFrame(call, kind, message));
@@ -99,6 +106,58 @@ test('objects that none of its workers loads are not sent to it, nor more than 1
   assert.equal((received.at(-1) as { message: { code: string } }).message.code, 'forbidden');
   for (let call = 2; call < 40; call++) send(hostKinds.fetch, { sha256, start: 0 }, call);
   await until(() => !isLinked(), 'the link has ended');
+});
+
+test('an archive of an environment is not made for a host without a worker in it, and a lock is a text', async () => {
+  const lock = 'a'.repeat(64);
+  send(hostKinds.environment, { lock }, 1);
+  await until(() => received.some(({ kind }) => kind === hostKinds.notFetched), 'it is refused');
+  assert.equal((received.at(-1) as { message: { code: string } }).message.code, 'forbidden');
+  send(hostKinds.environment, { lock: {} }, 2);
+  await until(() => !isLinked(), 'the link has ended');
+});
+
+test('an archive is sent to a host whose worker runs in its environment, once it was asked for, and 4 are asked for at once at most', {
+  skip: skipPython,
+}, async () => {
+  await fixture.close();
+  fixture = new HostsFixture();
+  const lock = 'b'.repeat(64);
+  const { sha256, bytes } = storedModel(modelPath('test_affine'));
+  const path = await storedPath(sha256);
+  let requests = 0;
+  const release = Promise.withResolvers<void>();
+  const archiveOf = async (): Promise<HomeArchive> => {
+    if (++requests > 1) await release.promise;
+    return { sha256, bytes, path, root: '/home', ...(await homePython.factsOf({ name: null, lock })) };
+  };
+  home = await fixture.openHome({ python: { ...homePython, archiveOf } });
+  await link({
+    isolation: 'none',
+    architecture: process.arch,
+    pythons: [{ name: 'default', packages: '', ...(await homePython.factsOf({ name: null, lock })) }],
+  });
+  const starting = home.start(workerSpec('test_affine', { id: 'w', ...sumModel(fixture.root, { name: null, lock }) }));
+  await until(() => received.some(({ kind }) => kind === hostKinds.command), 'the start has arrived');
+  send(hostKinds.done, {}, received.find(({ kind }) => kind === hostKinds.command)?.call);
+  await starting;
+  send(hostKinds.fetch, { sha256, start: 0 }, 1);
+  await until(() => received.some(({ kind }) => kind === hostKinds.notFetched), 'it is not sent before it was asked for');
+  send(hostKinds.environment, { lock }, 2);
+  await until(() => received.some(({ kind }) => kind === hostKinds.archive), 'it is described');
+  const { path: shown, ...described } = received.find(({ kind }) => kind === hostKinds.archive)?.message as Record<string, unknown>;
+  assert.deepEqual([shown, described['sha256'], described['bytes']], [undefined, sha256, bytes], 'without its path on the home');
+  send(hostKinds.fetch, { sha256, start: 0 }, 3);
+  await until(() => received.some(({ kind }) => kind === hostKinds.fetched), 'it is sent');
+  for (let call = 4; call < 10; call++) send(hostKinds.environment, { lock }, call);
+  await until(() => !isLinked(), 'the link has ended');
+  release.resolve();
+});
+
+test('a host whose abilities are malformed is not admitted', () => {
+  const introduction = { instance: 'x', version: '0', zone: 'z', cpuMilli: 8000, memoryMiB: 8000 };
+  for (const abilities of ['all', { isolation: 1 }, { isolation: 'root', architecture: 'x64', pythons: [{ name: 'default' }] }])
+    assert.throws(() => home.linked.admit('other', { ...introduction, abilities }), { code: 'invalid_request' });
 });
 
 test('a result that does not fit the signature fails its run and ends the link', async () => {

@@ -1,6 +1,7 @@
 /** Hosts as their links show them now: what the home knows of each, from its agent. */
 import { nameKey } from '../names.ts';
 import type { WorkerSpec, WorkerState } from '../providers/index.ts';
+import type { WorkerRequirements } from './abilities.ts';
 import type { HostFacts, PlacedWorker, WantedHostState, WorkerSize } from './host.ts';
 
 /**
@@ -73,7 +74,7 @@ export interface HostsView {
 }
 
 /** What a worker of this specification occupies. `accelerated`: instance types with devices. */
-export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>): PlacedSpec {
+export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>, needs: WorkerRequirements | null = null): PlacedSpec {
   const { id, endpoint, variant, kind, artifact, threads, vcpuMax, memoryMiB, instanceType, modelName } = spec;
   return {
     id,
@@ -89,6 +90,7 @@ export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>)
     cpuMilli: Math.round(1000 * (vcpuMax ?? threads)),
     memoryMiB,
     accelerator: accelerated.has(instanceType) ? instanceType : null,
+    ...(needs === null ? {} : { needs }),
   };
 }
 

@@ -15,7 +15,8 @@ export {
 export { type HostsWanted, hostsWanted } from './hosts-wanted.ts';
 export { type Cluster, openCluster } from './open-cluster.ts';
 export { openHosts } from './open-hosts.ts';
-export type { HomeProvider, PlacedProvider } from './placed-provider.ts';
+export type { HomeProvider } from './placed-options.ts';
+export type { PlacedProvider } from './placed-provider.ts';
 export type { ChosenHost, NewPlacement, PlacementAlternative, PlacementInputs } from './placement-decisions.ts';
 export { type MoveUnderWay, Placements } from './placements.ts';
 export { type MoveCause, type MoveLimits, planMoves } from './plan-moves.ts';

@@ -2,14 +2,14 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PlatformError } from '../errors.ts';
+import { readAbilities } from './link/abilities.ts';
 import { cutText, numberOf } from './link/reports.ts';
-import { type HostCapacity, RemoteHost, type RemoteHostDeps } from './remote-host.ts';
+import { type DescribedHost, RemoteHost, type RemoteHostDeps } from './remote-host.ts';
 
 /** What an agent says of itself when it opens its link. */
-export interface HostIntroduction extends HostCapacity {
+export interface HostIntroduction extends DescribedHost {
   /** Random, of the data directory of the agent: two machines of one name differ in it. */
   readonly instance: string;
-  readonly version: string;
 }
 
 export interface LinkedHostsDeps extends Omit<RemoteHostDeps, 'onLinked'> {
@@ -70,10 +70,10 @@ export class LinkedHosts {
 
   /** Takes an admitted link. */
   serve(socket: Duplex | Socket, name: string, introduction: Readonly<Record<string, unknown>>): void {
-    const { instance, ...capacity } = introductionOf(introduction);
+    const { instance, ...described } = introductionOf(introduction);
     let host = this.#hosts.get(name);
     if (host === undefined) {
-      host = new RemoteHost(name, capacity, {
+      host = new RemoteHost(name, described, {
         ...this.#deps,
         onLinked: (linked) => {
           this.#deps.onLinked(linked);
@@ -85,7 +85,7 @@ export class LinkedHosts {
       this.#hosts.set(name, host);
     }
     this.#instances.set(name, instance);
-    host.attach(socket, capacity);
+    host.attach(socket, described);
   }
 
   /** Nothing is placed on it, and it is not expected back. */
@@ -117,18 +117,26 @@ export class LinkedHosts {
 }
 
 /** Throws `invalid_request`, as `fieldsOf` would end a link. */
-function introductionOf({ zone, cpuMilli, memoryMiB, instance, version }: Readonly<Record<string, unknown>>): HostIntroduction {
+function introductionOf(introduction: Readonly<Record<string, unknown>>): HostIntroduction {
+  const { zone, cpuMilli, memoryMiB, instance, version, abilities } = introduction;
   try {
     return {
-      zone: cutText(zone, 64),
-      cpuMilli: numberOf(cpuMilli, 1e9),
-      memoryMiB: numberOf(memoryMiB, 1e9),
+      capacity: {
+        zone: cutText(zone, 64),
+        cpuMilli: numberOf(cpuMilli, 1e9),
+        memoryMiB: numberOf(memoryMiB, 1e9),
+        version: cutText(version, 64),
+      },
+      abilities: readAbilities(abilities),
       instance: cutText(instance, 64),
-      version: cutText(version, 64),
     };
   } catch (cause) {
-    throw new PlatformError('invalid_request', 'the introduction of a host needs its zone, cpuMilli, memoryMiB, instance and version', {
-      cause,
-    });
+    throw new PlatformError(
+      'invalid_request',
+      'the introduction of a host needs its zone, cpuMilli, memoryMiB, instance, version and abilities',
+      {
+        cause,
+      },
+    );
   }
 }

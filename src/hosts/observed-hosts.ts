@@ -10,6 +10,7 @@ export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolea
   return {
     name: host.name,
     ...host.capacity,
+    abilities: host.abilities,
     isHome: false,
     takesWorkers: true,
     isLeaving,

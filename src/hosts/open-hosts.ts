@@ -4,12 +4,14 @@ import type { Clock } from '../clock.ts';
 import type { Closers } from '../closers.ts';
 import type { Config } from '../config.ts';
 import { acceleratorTable } from '../costs/index.ts';
+import type { LateInterpreters } from '../environments/index.ts';
 import type { LinkPort } from '../links/index.ts';
 import { type Log, type LogGroups, logWorkerLine } from '../logs/index.ts';
-import type { LocalProvider } from '../providers/index.ts';
+import { type LocalProvider, pythonSettings } from '../providers/index.ts';
 import type { Database } from '../storage/index.ts';
 import { expectedHosts } from './host-states.ts';
-import { type HomeProvider, PlacedProvider } from './placed-provider.ts';
+import type { HomeProvider } from './placed-options.ts';
+import { PlacedProvider } from './placed-provider.ts';
 
 export interface OpenHostsDeps {
   readonly clock: Clock;
@@ -19,6 +21,7 @@ export interface OpenHostsDeps {
   readonly objects: { fetch(sha256: string): Promise<string> };
   readonly files: { check(path: string): Promise<void> };
   readonly local: LocalProvider;
+  readonly interpreters: Pick<LateInterpreters, 'factsOf' | 'archiveOf'>;
   /** Null for a server without a cluster, which has no hosts. */
   readonly node: {
     readonly name: string;
@@ -40,7 +43,7 @@ const mebibyte = 1024 ** 2;
 
 /** Accepts links of hosts from now on, once this node is the home. Closes the links when `closers` close; the workers of hosts go on. */
 export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Closers): Promise<OpenHosts> {
-  const { clock, log, db, logGroups, objects, files, local, node } = deps;
+  const { clock, log, db, logGroups, objects, files, local, node, interpreters } = deps;
   if (node === null) return { provider: local, placed: null };
   const provider = new PlacedProvider({
     clock,
@@ -55,6 +58,11 @@ export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Cl
     },
     nodes: () => node.links.nodes,
     localWorkers: config.localWorkers,
+    python: {
+      hasNetwork: pythonSettings(config.python, config).network === 'host',
+      factsOf: (environment) => interpreters.factsOf(environment),
+      archiveOf: (lock) => interpreters.archiveOf(lock),
+    },
     accelerated: new Set(Object.keys(acceleratorTable(config.accelerators))),
     fetch: async (sha256) => {
       const path = await objects.fetch(sha256);

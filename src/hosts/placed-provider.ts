@@ -1,67 +1,40 @@
 /**
  * The workers of the home and of its hosts as one provider. It decides where a worker starts, adopts workers that an earlier home started,
- * and moves workers away from hosts that are lost or draining. Borrowed workers, tasks and Python stay on the machine of the home.
+ * and moves workers away from hosts that are lost or draining. Borrowed workers and tasks stay on the machine of the home.
  */
 import { type Clock, every } from '../clock.ts';
+import { defined } from '../defined.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
-import type { LocalProvider, Provider, WorkerSpec, WorkerView } from '../providers/index.ts';
+import type { WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import type { ServingLink } from '../runtime/index.ts';
+import { lacksOf } from './abilities.ts';
 import { chooseFrom } from './choose-host.ts';
 import { HomeParts } from './home-parts.ts';
 import type { PlacedWorker, WantedHostState } from './host.ts';
 import { HostPool } from './host-pool.ts';
 import { type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, placedSpecOf, type UnplacedWorker } from './hosts-view.ts';
+import { KnownRequirements } from './known-requirements.ts';
 import { localReason } from './link/worker-spec.ts';
-import { LinkedHosts, type LinkedHostsDeps } from './linked-hosts.ts';
+import { LinkedHosts } from './linked-hosts.ts';
 import { RoundLimits } from './move-limits.ts';
 import { observedHome, observedHost } from './observed-hosts.ts';
+import type { HomeProvider, LocalWorkers, PlacedProviderOptions, PlacementListener } from './placed-options.ts';
 import type { NewPlacement } from './placement-decisions.ts';
 import { type MoveCause, planMoves } from './plan-moves.ts';
 import { specDigest } from './remote-worker.ts';
 import { unplacedView, unplacedWorker } from './unplaced-workers.ts';
 import { WorkerMoves } from './worker-moves.ts';
 
-/** What is placed besides: the machine of the home. */
-export interface HomeMachine {
-  readonly name: string;
-  readonly zone: string;
-  readonly cpuMilli: number;
-  readonly memoryMiB: number;
-}
-
-/** Where workers are placed, for records of it. */
-export interface PlacementListener {
-  readonly placed: (placement: NewPlacement) => void;
-  /** A start found no host; its caller tries again. */
-  readonly rejected: (worker: PlacedSpec, reason: string) => void;
-}
-
-/** The provider of the machine of the home, without what only it can link. */
-export type HomeProvider = Omit<Pick<LocalProvider, keyof LocalProvider>, 'link' | 'open'> & Provider;
-
-export interface PlacedProviderOptions
-  extends Pick<LinkedHostsDeps, 'clock' | 'log' | 'epoch' | 'fetch' | 'onLine' | 'expected' | 'expectedMs' | 'times'> {
-  readonly local: Pick<LocalProvider, keyof LocalProvider>;
-  readonly home: HomeMachine;
-  /** Instance types with devices: their workers stay on the home. */
-  readonly accelerated?: ReadonlySet<string>;
-  /** `HOST:PORT` of the nodes that run: hosts learn of changes. */
-  readonly nodes?: () => readonly string[];
-  /** Default: always. */
-  readonly localWorkers?: LocalWorkers;
-}
-
-/** Whether the home runs workers that hosts could run: as any host does, only if no host has room, or never. */
-export type LocalWorkers = 'always' | 'when-needed' | 'never';
-
 const roundEveryMs = 500;
+
 export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #options: PlacedProviderOptions;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #linked: LinkedHosts;
+  readonly #needs: KnownRequirements;
   /** The name of the host of each worker that is not on the home. */
   readonly #hostOf = new Map<string, string>();
   /** Workers that no host has room for, with the reason. */
@@ -89,8 +62,14 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     this.#options = options;
     const { clock, log, local } = options;
     [this.#clock, this.#log] = [clock, log];
+    this.#needs = new KnownRequirements({
+      log,
+      isConfined: () => local.isolation?.mode !== 'none',
+      ...defined({ python: options.python }),
+    });
     this.#linked = new LinkedHosts({
       ...options,
+      ...defined({ archiveOf: options.python?.archiveOf }),
       onChange: (view) => this.#changed(view),
       onEnded: (id, exit) => this.#ended(id, exit),
       onLinked: () => this.#hostsChanged(),
@@ -212,6 +191,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   async #start(spec: WorkerSpec): Promise<void> {
     const { local } = this.#options;
     if (this.#hostOf.has(spec.id) || this.#unplaced.has(spec.id)) return;
+    if (spec.python !== undefined) await this.#needs.learn(spec);
     if (this.#isLocal(spec) || local.list().some((view) => view.spec.id === spec.id)) return local.start(spec);
     const digest = specDigest(spec);
     // A worker of an earlier home goes on as soon as its host is linked; a new one waits until it is clear that there is none.
@@ -242,6 +222,8 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       if (spec.kind === 'instance') this.#stopgaps.add(spec.id);
       return local.start(spec);
     }
+    const lacks = hasHosts ? lacksOf(this.#linked.hosts, placed.needs) : null;
+    if (lacks !== null) return this.#startHere(spec, lacks);
     const choice = hasHosts ? chooseFrom(this.#pool(), placed) : noHost;
     if (!choice.fits) {
       this.#listener.rejected(placed, choice.reason);
@@ -249,6 +231,14 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     }
     this.#placed(spec, { host: choice.host, cause: null, from: null, reason: choice.reason });
     await this.#startOn(spec, choice.host, digest);
+  }
+
+  /** No host has what it needs, whatever its room: as without hosts, it starts on the machine of the home. */
+  #startHere(spec: WorkerSpec, reason: string): Promise<void> {
+    const { home, local } = this.#options;
+    if (spec.kind === 'instance') this.#stopgaps.add(spec.id);
+    this.#placed(spec, { host: home.name, cause: null, from: null, reason });
+    return local.start(spec);
   }
 
   async #startOn(spec: WorkerSpec, name: string, digest: string): Promise<void> {
@@ -294,9 +284,9 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     );
   }
 
-  /** Devices, Python environments and files of this machine are not on hosts. */
+  /** Devices and files of this machine are not on hosts. */
   #isLocal(spec: WorkerSpec): boolean {
-    return localReason(spec) !== null || this.#options.accelerated?.has(spec.instanceType) === true;
+    return localReason(spec) !== null || this.#needs.of(spec) === null || this.#options.accelerated?.has(spec.instanceType) === true;
   }
 
   /** An instance of the home for lack of hosts: it moves as soon as there is a better place. */
@@ -310,7 +300,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   }
 
   #placedSpec(spec: WorkerSpec): PlacedSpec {
-    return placedSpecOf(spec, this.#options.accelerated ?? noTypes);
+    return placedSpecOf(spec, this.#options.accelerated ?? noTypes, this.#needs.of(spec));
   }
 
   /** Moves what must not stay where it is. Decides only: the moves go on by themselves. */

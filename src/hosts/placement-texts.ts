@@ -1,4 +1,5 @@
 /** Why a worker gets a host, or none: sentences with names and figures. Pure. */
+import { lackOf } from './abilities.ts';
 import { type HostState, type PlacementRequest, sizeText } from './host.ts';
 import { type HostPool, isLargeEnough, type PooledHost } from './host-pool.ts';
 
@@ -21,23 +22,38 @@ export function choiceText(pool: HostPool, host: PooledHost, request: PlacementR
   if (facts.artifacts.has(request.artifact)) parts.push('it has the model already');
   const others = fitting.filter((each) => each !== host).map((each) => each.facts.name);
   parts.push(others.length === 0 ? 'no other host has room' : `there is room on ${namesText(others)}, too`);
+  const lacking = pool.hosts.flatMap((each) => lackText(each, request) ?? []);
+  parts.push(...lacking.slice(0, namedMax), ...(lacking.length > namedMax ? [`${lacking.length - namedMax} more cannot run it`] : []));
   return parts.join('; ');
+}
+
+/** `h2 cannot run it: it has no Python`; null if it can, given room. */
+function lackText({ facts: { name, abilities } }: PooledHost, { needs }: PlacementRequest): string | null {
+  const lack = lackOf(abilities, needs);
+  return lack === null ? null : `${name} cannot run it: ${lack}`;
 }
 
 /** `1 of 3 placed: no ready host has 2 vCPU and 4 GiB free: h1 has 1 of 4 vCPU and 8 of 8 GiB, h2 drains`. */
 export function refusalText(pool: HostPool, request: PlacementRequest): string {
   const progress = progressText(pool, request);
   if (pool.hosts.length === 0) return `${progress}no host is known`;
-  if (!pool.hosts.some(({ facts }) => isLargeEnough(facts, request))) {
-    const { facts } = pool.hosts.reduce((most, each) => (each.facts.cpuMilli > most.facts.cpuMilli ? each : most));
+  const able = pool.hosts.filter((host) => lackText(host, request) === null);
+  if (able.length === 0) {
+    const lacking = pool.hosts.slice(0, namedMax).map((host) => lackText(host, request));
+    return `${progress}no host can run it: ${lacking.join('; ')}${pool.hosts.length > namedMax ? `; nor can ${pool.hosts.length - namedMax} more` : ''}`;
+  }
+  if (!able.some(({ facts }) => isLargeEnough(facts, request))) {
+    const { facts } = able.reduce((most, each) => (each.facts.cpuMilli > most.facts.cpuMilli ? each : most));
     const { cpuMilli, memoryMiB } = facts;
     const largest = `${facts.name} has ${sizeText({ cpuMilli, memoryMiB, accelerator: null })}`;
-    return `${progress}no host is as large as ${sizeText(request)}: ${largest}${pool.hosts.length === 1 ? '' : ', and no other has more vCPU'}`;
+    return `${progress}no host is as large as ${sizeText(request)}: ${largest}${able.length === 1 ? '' : ', and no other has more vCPU'}`;
   }
   const free = ({ facts, cpuFreeMilli }: PooledHost): number => (facts.state === 'ready' ? cpuFreeMilli : Number.NEGATIVE_INFINITY);
   const hosts = pool.hosts.toSorted((a, b) => free(b) - free(a));
   const known = hosts.slice(0, namedMax).map((host) => {
     const { name, state, isOnNotice } = host.facts;
+    const lack = lackText(host, request);
+    if (lack !== null) return lack;
     return `${name} ${state === 'ready' ? `has ${roomText(host)}` : isOnNotice ? 'stops soon' : stateTexts[state]}`;
   });
   const more = hosts.length > namedMax ? `, ${hosts.length - namedMax} more have not` : '';

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect, TLSSocket } from 'node:tls';
 import { floats, HostsFixture, slowRun, storedModel, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
+import { homePython, ladderModel, openPythons, skipNumpy, skipPython, streamModel, sumModel, sumsOf } from '../../test/hosts-python.ts';
 import { TestCluster } from '../../test/links-fixture.ts';
 import { scorerBundle, scorerCommand, skip } from '../../test/processes/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { type ReplySink, type ServingLink, WorkerLost } from '../runtime/index.ts';
+import { bytesOf } from '../tensor.ts';
 
 const isReady = (id: string) => (view: { spec: { id: string }; state: string }) => view.spec.id === id && view.state === 'ready';
 
@@ -137,6 +139,44 @@ function providerContract(name: string, open: (fixture: HostsFixture) => Promise
       });
     });
 
+    describe('with Python models', { skip: skipPython }, () => {
+      test('a function of rows runs batches, and its errors come back', async () => {
+        const link = await started('test_affine', { id: 'py', ...sumModel(fixture.root) });
+        assert.deepEqual(await sumsOf(link, [1, 2], [3]), [3, 3]);
+        await assert.rejects(sumsOf(link, [1], ['x' as unknown as number]), { code: 'model_failed', message: /TypeError/ });
+        assert.deepEqual(await sumsOf(link, Array<number>(100_000).fill(1)), [100_000]);
+        assert((await link.status()).rssBytes > 5e6);
+        await provider.stop('py');
+      });
+
+      test('a stream arrives piece by piece', async () => {
+        const link = await started('test_affine', { id: 'stream', ...streamModel(fixture.root) });
+        const sizes: number[] = [];
+        const sink = { begin: () => undefined, piece: (bytes: Buffer) => void sizes.push(bytes.length) };
+        const { reply } = await link.invoke({ headers: { 'content-type': 'text/plain' }, body: Buffer.from('10') }, 1024, sink);
+        assert.deepEqual([reply.isStreamed, sizes.reduce((sum, size) => sum + size, 0)], [true, 4_000_000]);
+        await provider.stop('stream');
+      });
+
+      test('a ladder of two functions answers row by row, as a selection serves them', { skip: skipNumpy }, async () => {
+        const link = await started('test_affine', { id: 'ladder', ...ladderModel(fixture.root) });
+        const x = { name: 'x', datatype: 'FP32', shape: [3, 1], parts: [bytesOf(Float32Array.of(0.95, 0.5, 0.01))] } as const;
+        const { outputs, rows } = await link.run([x]);
+        assert.deepEqual([...new BigInt64Array(new Uint8Array(outputs[0]?.data ?? []).buffer)], [1n, 2n, 1n]);
+        assert.deepEqual([...(rows?.stage ?? [])], [0, 1, 0]);
+        await provider.stop('ladder');
+      });
+
+      test('a model whose code fails is reported with the reason', async () => {
+        const model = sumModel(fixture.root);
+        const entry = 'lib/missing.py';
+        await provider.start(workerSpec('test_affine', { id: 'bad', ...model, python: { ...model.python, entry } as never }));
+        const view = await viewWhere(provider, ({ reason }) => reason !== null);
+        assert.match(view.reason ?? '', /lib\/missing\.py/);
+        await provider.stop('bad');
+      });
+    });
+
     test('a model that cannot be loaded is reported with the reason', async () => {
       const path = join(fixture.root, 'broken.onnx');
       writeFileSync(path, 'not a model');
@@ -149,19 +189,20 @@ function providerContract(name: string, open: (fixture: HostsFixture) => Promise
   });
 }
 
-providerContract('this machine', (fixture) => fixture.openLocal());
+providerContract('this machine', async (fixture) => fixture.openLocal(undefined, undefined, (await openPythons()).interpreterOf));
 
 providerContract('a host behind a link', async (fixture) => {
-  const home = await fixture.openHome();
-  await fixture.openHost('h1');
+  const home = await fixture.openHome({ python: homePython });
+  await fixture.openHost('h1', { pythons: await openPythons() });
   return home;
 });
 
 providerContract('a host behind a link with TLS', async (fixture) => {
   const cluster = await TestCluster.create();
   const [node, host] = [await cluster.identityOf({ role: 'node', name: 'a' }), await cluster.identityOf({ role: 'host', name: 'h1' })];
-  const home = await fixture.openHome();
+  const home = await fixture.openHome({ python: homePython });
   await fixture.openHost('h1', {
+    pythons: await openPythons(),
     link: (near, far) => {
       const options = { minVersion: 'TLSv1.3', rejectUnauthorized: true } as const;
       // The name of a node is in its certificate as a URI, which the dialer checks.

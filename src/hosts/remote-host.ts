@@ -11,6 +11,8 @@ import type { Log } from '../logs/index.ts';
 import type { WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { malformedFrame } from '../runtime/index.ts';
+import type { HostAbilities } from './abilities.ts';
+import type { SentArchive } from './agent/agent-link.ts';
 import { HostLink } from './host-link.ts';
 import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './link/reports.ts';
 import type { MeasuredLink } from './link/round-trips.ts';
@@ -27,6 +29,17 @@ export interface HostCapacity {
   readonly version?: string;
 }
 
+/** An archive that the home sends. */
+export interface HomeArchive extends SentArchive {
+  readonly path: string;
+}
+
+/** A machine as its agent describes it. */
+export interface DescribedHost {
+  readonly capacity: HostCapacity;
+  readonly abilities: HostAbilities;
+}
+
 /** What a host reports to. Callbacks must not throw. */
 export interface RemoteHostDeps {
   readonly clock: Clock;
@@ -35,6 +48,8 @@ export interface RemoteHostDeps {
   readonly epoch: number;
   /** The path of an object on the home. */
   readonly fetch: (sha256: string) => Promise<string>;
+  /** The archive of a Python environment, on the home. Absent: there are none. */
+  readonly archiveOf?: (lock: string) => Promise<HomeArchive>;
   readonly onChange: (view: WorkerView) => void;
   readonly onEnded: (workerId: string, exit: WorkerExit | null) => void;
   /** `ageMs`: since it was printed. */
@@ -61,6 +76,7 @@ const defaultTimes: RemoteHostTimes = { awayMax: 5000, unclaimedMax: 15_000 };
 export class RemoteHost {
   readonly name: string;
   capacity: HostCapacity;
+  abilities: HostAbilities;
   readonly #deps: RemoteHostDeps;
   readonly #times: RemoteHostTimes;
   /** By the ids of their specifications. */
@@ -70,6 +86,8 @@ export class RemoteHost {
   readonly #unclaimed = new Map<string, WorkerReport>();
   /** Workers that were given up, by their keys: what they printed before is known here, if the host returns. */
   readonly #forgotten = new Map<string, WorkerSpec>();
+  /** Of environments of its workers, by lock. */
+  readonly #archives = new Map<string, HomeArchive>();
   #link: HostLink | null = null;
   /** Whether the current link has reported all workers. */
   #isReported = false;
@@ -83,10 +101,11 @@ export class RemoteHost {
   #cancelAway: () => void = () => undefined;
   #cancelUnclaimed: () => void = () => undefined;
 
-  constructor(name: string, capacity: HostCapacity, deps: RemoteHostDeps) {
+  constructor(name: string, { capacity, abilities }: DescribedHost, deps: RemoteHostDeps) {
     this.#times = deps.times ?? defaultTimes;
     this.name = name;
     this.capacity = capacity;
+    this.abilities = abilities;
     this.#deps = deps;
   }
 
@@ -129,10 +148,11 @@ export class RemoteHost {
   }
 
   /** Takes a connection of its agent; an earlier one is closed. */
-  attach(socket: Duplex, capacity: HostCapacity): void {
+  attach(socket: Duplex, { capacity, abilities }: DescribedHost): void {
     const { clock, log, epoch } = this.#deps;
     this.#link?.close('the agent has opened another link');
     this.capacity = capacity;
+    this.abilities = abilities;
     this.#isReported = false;
     this.#sentNodes = '';
     this.#isLost = false;
@@ -143,6 +163,7 @@ export class RemoteHost {
       clock,
       epoch,
       fetch: (sha256) => this.#fetch(sha256),
+      archiveOf: (lock) => this.#archiveOf(lock),
       onReport: (report) => this.#reported(report),
       onWorkers: (keys) => this.#reportedAll(keys),
       onUsage: (usage) => this.#measured(usage),
@@ -161,7 +182,9 @@ export class RemoteHost {
     });
     this.#link = link;
     this.#address = addressOf(socket);
-    log.info({ host: this.name, ...capacity }, 'a host is linked');
+    const { isolation, architecture } = abilities;
+    const pythons = abilities.pythons.map(({ name, version }) => `${name} ${version}`);
+    log.info({ host: this.name, ...capacity, isolation, architecture, pythons }, 'a host is linked');
   }
 
   /** A worker that an earlier home started here, and that may serve as this one, goes on without a restart. False if there is none. */
@@ -369,6 +392,21 @@ export class RemoteHost {
     });
   }
 
+  /** Of the environments of its workers. */
+  get #locks(): ReadonlySet<string> {
+    return new Set([...this.#workers.values()].flatMap(({ spec }) => spec.python?.environment.lock ?? []));
+  }
+
+  async #archiveOf(lock: string): Promise<HomeArchive> {
+    const { archiveOf } = this.#deps;
+    if (archiveOf === undefined || !this.#locks.has(lock))
+      throw new PlatformError('forbidden', `no worker of host ${this.name} runs in environment ${lock.slice(0, 12)}`);
+    for (const known of this.#archives.keys()) if (!this.#locks.has(known)) this.#archives.delete(known);
+    const archive = await archiveOf(lock);
+    this.#archives.set(lock, archive);
+    return archive;
+  }
+
   /** A host reads nothing but what its workers load. */
   async #fetch(sha256: string): Promise<string> {
     const isLoaded = [...this.#workers.values()].some(({ spec }) =>
@@ -376,6 +414,8 @@ export class RemoteHost {
         [artifact, ...(artifact.data ?? [])].some((file) => file.sha256 === sha256),
       ),
     );
+    const archive = [...this.#locks].map((lock) => this.#archives.get(lock)).find((each) => each?.sha256 === sha256);
+    if (archive !== undefined) return archive.path;
     if (!isLoaded) throw new PlatformError('forbidden', `no worker of host ${this.name} loads the object ${sha256}`);
     return this.#deps.fetch(sha256);
   }

@@ -12,6 +12,8 @@ export interface TarEntry {
   readonly bytes: number;
   /** Whether the owner of the file has permission to execute it. */
   readonly isExecutable: boolean;
+  /** Time of the last change, in seconds since 1970. */
+  readonly mtimeS: number;
   /** The target of a link; empty for anything else. */
   readonly link: string;
   /** Must be read before the next entry is requested; can be left unread. */
@@ -102,7 +104,9 @@ function entryOf(header: Buffer, type: string, extras: Extras): Omit<TarEntry, '
   }
   const bytes = kind === 'file' ? (extras.bytes ?? numberAt(header, 124, 12)) : 0;
   const link = kind === 'symlink' || kind === 'hardlink' ? (extras.link ?? textAt(header, 157, 100)) : '';
-  return { path, kind, bytes, link, isExecutable: (numberAt(header, 100, 8) & 0o100) !== 0 };
+  const [time = '0'] = /^[0-7]+/.exec(textAt(header, 136, 12).trim()) ?? []; // other programs write what they want
+  const mtimeS = Number.parseInt(time, 8);
+  return { path, kind, bytes, link, mtimeS, isExecutable: (numberAt(header, 100, 8) & 0o100) !== 0 };
 }
 
 async function readExtras(bytes: ByteQueue, type: string, size: number): Promise<Extras> {

@@ -1,4 +1,4 @@
-/** Writes tar archives of files without times and owners, so that the same files always produce the same bytes. */
+/** Writes tar archives of files without owners, and without times unless they are given, so that the same files always produce the same bytes. */
 import { PlatformError } from '../errors.ts';
 
 /** A file to be written. Its size must be known before its content: tar has it in the head. */
@@ -7,6 +7,8 @@ export interface TarFile {
   readonly path: string;
   readonly bytes: number;
   readonly isExecutable: boolean;
+  /** Time of the last change, in seconds since 1970; default 0. */
+  readonly mtimeS?: number;
   /** Must yield exactly `bytes` bytes. */
   readonly content: AsyncIterable<Uint8Array>;
 }
@@ -17,14 +19,14 @@ const octalBytesMax = 8 ** 11 - 1;
 
 /** Throws `invalid_request` if a file is longer or shorter than declared. */
 export async function* tarOf(files: AsyncIterable<TarFile>): AsyncGenerator<Uint8Array> {
-  for await (const { path, bytes, isExecutable, content } of files) {
+  for await (const { path, bytes, isExecutable, mtimeS = 0, content } of files) {
     const pax = paxOf(path, bytes);
     if (pax !== '') {
       const text = Buffer.from(pax, 'utf8');
-      yield header('pax', text.length, 'x', 0o644);
+      yield header('pax', text.length, { type: 'x', mode: 0o644, mtimeS: 0 });
       yield filled(text);
     }
-    yield header(path, bytes, '0', isExecutable ? 0o755 : 0o644);
+    yield header(path, bytes, { type: '0', mode: isExecutable ? 0o755 : 0o644, mtimeS });
     let left = bytes;
     for await (const chunk of content) {
       left -= chunk.byteLength;
@@ -52,7 +54,13 @@ function paxLine(key: string, value: string): string {
   return `${length}${rest}`;
 }
 
-function header(path: string, bytes: number, type: string, mode: number): Buffer {
+interface TarHeader {
+  readonly type: string;
+  readonly mode: number;
+  readonly mtimeS: number;
+}
+
+function header(path: string, bytes: number, { type, mode, mtimeS }: TarHeader): Buffer {
   const block = Buffer.alloc(blockBytes);
   const octal = (value: number, length: number): string => value.toString(8).padStart(length - 1, '0');
   block.write(path.replaceAll(/[^\x20-\x7e]/g, '_').slice(0, 100), 0, 'latin1');
@@ -60,7 +68,7 @@ function header(path: string, bytes: number, type: string, mode: number): Buffer
   block.write(octal(0, 8), 108, 'latin1');
   block.write(octal(0, 8), 116, 'latin1');
   block.write(octal(Math.min(bytes, octalBytesMax), 12), 124, 'latin1');
-  block.write(octal(0, 12), 136, 'latin1');
+  block.write(octal(Math.min(Math.max(0, mtimeS), octalBytesMax), 12), 136, 'latin1');
   block.fill(' ', 148, 156);
   block.write(type, 156, 'latin1');
   block.write('ustar\u000000', 257, 'latin1');

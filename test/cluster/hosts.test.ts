@@ -1,23 +1,36 @@
 /** Two nodes and two hosts as processes, under load: what happens to requests and workers when any of them dies. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ClusterBody, EndpointBody } from '../../src/api/index.ts';
 import { until } from '../end-to-end/poll.ts';
+import { skipPython } from '../hosts-python.ts';
+import { zipOf } from '../models/zip.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
+import { writeWheel } from '../wheel-fixture.ts';
 import { HostProcesses } from './host-processes.ts';
-import { Load, NodesFixture } from './nodes-fixture.ts';
+import { Load, NodesFixture, post } from './nodes-fixture.ts';
 
 describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () => {
   const hosts = new HostProcesses();
   let fixture: NodesFixture;
   let load: Load;
+  const agent = new Agent();
+  const wheels = mkdtempSync(join(tmpdir(), 'penstock-wheels-'));
+
+  /** What the Python model answers. */
+  const said = async (node: string): Promise<string> =>
+    (await post(agent, fixture.node(node).url, '/api/v1/endpoints/words/invoke', { key: fixture.key, body: '{}' })).body;
 
   /** The worker of the endpoint, once it is ready, and where it runs. */
-  const worker = async (node: string): Promise<{ readonly pid: number | null; readonly restarts: number; readonly host: string }> => {
+  const worker = async (node: string, endpoint = 'digits'): Promise<RunningWorker> => {
     const ready: WorkerReply[] = [];
     await until('a worker is ready', async () => {
-      const { variants } = await fixture.call<EndpointReply>(node, 'GET', '/endpoints/digits');
+      const { variants } = await fixture.call<EndpointReply>(node, 'GET', `/endpoints/${endpoint}`);
       ready.splice(0, ready.length, ...variants.flatMap(({ workers }) => workers).filter(({ state }) => state === 'ready'));
       return ready.length > 0;
     });
@@ -28,6 +41,12 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
 
   before(async () => {
     fixture = await NodesFixture.create();
+    writeWheel(wheels, { name: 'tiny', version: '1.0' });
+    for (const name of ['a', 'b']) {
+      mkdirSync(fixture.dataDirectory(name), { recursive: true });
+      const build = { wheels, offline: true };
+      writeFileSync(join(fixture.dataDirectory(name), 'config.json'), JSON.stringify({ environments: { build } }));
+    }
     await fixture.start('a');
     await fixture.start('b');
     await hosts.join(fixture, 'a', 'h1', 'h2');
@@ -37,19 +56,42 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     await until('requests are answered', () => load.answered > 10);
   });
   after(async () => {
+    rmSync(wheels, { recursive: true });
     await load?.use();
     await fixture?.close();
     hosts.close();
   });
 
+  test('a Python model runs on a host, which makes its environment without a package index', { skip: skipPython }, async () => {
+    const archive = zipOf([
+      { path: 'model.py', bytes: Buffer.from('import tiny\ndef predict(items: list[dict]):\n    return [tiny.VERSION for _ in items]\n') },
+      { path: 'requirements.txt', bytes: Buffer.from('tiny\n') },
+    ]);
+    await fixture.call('a', 'POST', '/groups/words/versions?name=words.zip', archive);
+    await fixture.call('a', 'POST', '/groups/words/versions/1/approval', { approval: 'Approved' });
+    await until('the model is opened', async () => {
+      const { approval, python } = await fixture.call<PythonReply>('a', 'GET', '/groups/words/versions/1');
+      assert.notEqual(python.state, 'failed', python.reason ?? '');
+      return approval === 'Approved';
+    });
+    await fixture.call('a', 'POST', '/endpoints', { name: 'words', variants: [{ model: 'words/1' }] });
+    assert.match((await worker('a', 'words')).host, /^h[12]$/);
+    assert.equal(await said('a'), '"1.0"');
+  });
+
   test('the worker of an endpoint runs on a host, and the next home adopts it without a restart', async (t) => {
     const before = await worker('a');
     assert.match(before.host, /^h[12]$/);
+    const words = skipPython === false ? await worker('a', 'words') : null;
     load.reset();
     fixture.node('a').child.kill('SIGKILL');
     await until('b is the home', async () => (await fixture.home()) === 'b');
     const after = await worker('b');
     assert.deepEqual(after, before);
+    if (words !== null) {
+      assert.deepEqual(await worker('b', 'words'), words);
+      assert.equal(await said('b'), '"1.0"');
+    }
     const answered = load.report().answered;
     await until('requests are answered', () => load.report().answered > answered + 20);
     assert.deepEqual(load.report().failed, []);
@@ -99,6 +141,15 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     assert.deepEqual(load.report().failed, []);
   });
 });
+
+interface RunningWorker extends Pick<WorkerReply, 'pid' | 'restarts'> {
+  readonly host: string;
+}
+
+interface PythonReply {
+  readonly approval: string;
+  readonly python: { readonly state: string; readonly reason: string | null };
+}
 
 interface WorkerReply {
   readonly state: string;

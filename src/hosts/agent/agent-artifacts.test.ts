@@ -10,7 +10,7 @@ import { PlatformError } from '../../errors.ts';
 import { WorkerLost } from '../../runtime/index.ts';
 import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
-import type { ObjectRange } from './agent-link.ts';
+import type { ObjectRange, SentArchive } from './agent-link.ts';
 
 const hasher = new FileHasher();
 const root = mkdtempSync('/tmp/penstock-artifacts-');
@@ -44,8 +44,17 @@ class Home {
   openMax = 0;
   endsAfter = Number.POSITIVE_INFINITY;
 
+  /** By lock: the object that is its archive. */
+  readonly archives = new Map<string, string>();
+
   constructor(...objects: readonly { readonly sha256: string; readonly content: Buffer }[]) {
     this.objects = objects;
+  }
+
+  async environment(lock: string): Promise<SentArchive> {
+    const sha256 = this.archives.get(lock);
+    if (sha256 === undefined) throw new PlatformError('forbidden', 'no worker of this host runs in it');
+    return { sha256, bytes: 1, root: '/home', version: '3.11.7', platform: 'linux-x86_64' };
   }
 
   async range(sha256: string, start: number): Promise<ObjectRange> {
@@ -114,6 +123,7 @@ test('an object whose size changes is refused', async () => {
   const one = object(300, 'f');
   const home = new Home(one);
   artifacts.setLink({
+    environment: (lock) => home.environment(lock),
     range: async (sha256, start) => ({ ...(await home.range(sha256, start)), size: start === 0 ? 300 : 2 ** 50 }),
   });
   await assert.rejects(artifacts.fetch(one.sha256), { code: 'unavailable', message: /changed while it was fetched/ });
@@ -141,10 +151,41 @@ test('a full disk fails the fetch with what to do, and nothing of the object sta
   const verified = new VerifiedFiles(hasher);
   const onDisk = new AgentArtifacts({ clock, log: silentLog, folder: join(disk, 'o'), bytesMax: 2 ** 20, verified, inUse: () => held });
   const large = object(200_000, 'k');
-  onDisk.setLink({ range: async (_, start) => ({ size: 200_000, bytes: large.content.subarray(start, start + 50_000) }) });
+  const range = async (_: string, start: number) => ({ size: 200_000, bytes: large.content.subarray(start, start + 50_000) });
+  onDisk.setLink({ range, environment: (lock) => new Home().environment(lock) });
   await assert.rejects(onDisk.fetch(large.sha256), { code: 'unavailable', message: /the disk is full/ });
   assert.deepEqual(
     readdirSync(disk, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()),
     [],
   );
+});
+
+test('the archive of an environment is fetched as an object, from the next home if the link breaks, and dropped when it is not needed', async () => {
+  const one = object(250, 'l');
+  const home = new Home(one);
+  home.archives.set('lock', one.sha256);
+  const cut = {
+    environment: () => Promise.reject(new WorkerLost('cut')),
+    range: (sha256: string, start: number) => home.range(sha256, start),
+  };
+  artifacts.setLink(cut);
+  const fetching = artifacts.environment('lock');
+  await new Promise(setImmediate);
+  artifacts.setLink(home);
+  const { path, root: of, version, drop } = await fetching;
+  assert.deepEqual([readFileSync(path).equals(one.content), of, version], [true, '/home', '3.11.7']);
+  await drop();
+  assert.equal(existsSync(path), false);
+  await assert.rejects(artifacts.environment('other'), { code: 'forbidden' });
+});
+
+test('an archive whose bytes are not those of its hash is refused, and one that no host stores is not fetched', async () => {
+  const one = object(250, 'm');
+  const home = new Home({ sha256: one.sha256, content: Buffer.alloc(250, 'n') });
+  home.archives.set('lock', one.sha256);
+  artifacts.setLink(home);
+  await assert.rejects(artifacts.environment('lock'), { code: 'unavailable', message: /damaged/ });
+  const range = (): never => assert.fail('nothing is fetched');
+  artifacts.setLink({ range, environment: async (lock) => ({ ...(await home.environment(lock)), bytes: 2 ** 40 }) });
+  await assert.rejects(artifacts.environment('lock'), { code: 'too_large' });
 });

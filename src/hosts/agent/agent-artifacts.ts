@@ -5,6 +5,7 @@
 
 import type { Clock } from '../../clock.ts';
 import { asDiskError } from '../../data-directory/index.ts';
+import type { FetchedArchive } from '../../environments/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { ConcurrencyLimiter } from '../../providers/index.ts';
@@ -19,6 +20,8 @@ const rangesMax = 4;
 const linkMsMax = 60_000;
 /** No model file is larger: 1 TiB. */
 const objectBytesMax = 2 ** 40;
+/** As the environments of the home are limited while they are built. */
+const archiveBytesMax = 20 * 2 ** 30;
 
 export interface AgentArtifactsOptions {
   readonly clock: Clock;
@@ -31,7 +34,7 @@ export interface AgentArtifactsOptions {
   readonly inUse: () => ReadonlySet<string>;
 }
 
-type Ranges = Pick<AgentLink, 'range'>;
+type Ranges = Pick<AgentLink, 'range' | 'environment'>;
 
 export class AgentArtifacts {
   readonly #options: AgentArtifactsOptions;
@@ -72,6 +75,14 @@ export class AgentArtifacts {
     }
   }
 
+  /** The archive of a Python environment: its home makes it if needed, which may take minutes. Rejects as `fetch`. */
+  async environment(lock: string): Promise<FetchedArchive> {
+    const { sha256, bytes, ...archive } = await this.#overLink((link) => link.environment(lock), { lock });
+    if (bytes > archiveBytesMax)
+      throw new PlatformError('too_large', `environment ${lock.slice(0, 12)} has ${bytes} bytes, which no host stores`);
+    return { ...archive, path: await this.fetch(sha256), drop: () => this.#cache.remove(sha256) };
+  }
+
   async *#download(sha256: string): AsyncGenerator<Buffer> {
     const leave = await this.#transfers.enter();
     try {
@@ -104,14 +115,18 @@ export class AgentArtifacts {
   }
 
   /** Repeated over the next link if one breaks. */
-  async #range(sha256: string, start: number): Promise<ObjectRange> {
+  #range(sha256: string, start: number): Promise<ObjectRange> {
+    return this.#overLink((link) => link.range(sha256, start), { sha256, start });
+  }
+
+  async #overLink<T>(ask: (link: Ranges) => Promise<T>, what: object): Promise<T> {
     for (;;) {
       const link = this.#link ?? (await this.#linked());
       try {
-        return await link.range(sha256, start);
+        return await ask(link);
       } catch (error) {
         if (!(error instanceof WorkerLost)) throw error;
-        this.#options.log.info({ sha256, start, error: messageOf(error) }, 'a transfer continues with the next link');
+        this.#options.log.info({ ...what, error: messageOf(error) }, 'a transfer continues with the next link');
         if (this.#link === link) this.#link = null;
       }
     }

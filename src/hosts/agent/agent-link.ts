@@ -42,8 +42,20 @@ export interface AgentLinkDeps {
   readonly onEnd: (why: string) => void;
 }
 
+/** The archive of a Python environment, as the home describes it. */
+export interface SentArchive {
+  readonly sha256: string;
+  readonly bytes: number;
+  /** The folder of the environment on the home. */
+  readonly root: string;
+  /** Of the interpreter. */
+  readonly version: string;
+  readonly platform: string;
+}
+
 interface OpenRange {
-  readonly resolve: (range: ObjectRange) => void;
+  /** Throws if the answer is malformed: the link ends. */
+  readonly answered: (frame: Frame) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -73,12 +85,37 @@ export class AgentLink {
 
   /** Reads a range of an object. Rejects with the reason of the home, and with `WorkerLost` if the link ends. */
   range(sha256: string, start: number): Promise<ObjectRange> {
+    return this.#ask(hostKinds.fetch, { sha256, start }, hostKinds.fetched, (frame) => ({
+      size: numberOf(fieldsOf(frame.message)['size']),
+      bytes: readFrameBody(frame),
+    }));
+  }
+
+  /** Asks for the archive of an environment. Rejects as `range`. */
+  environment(lock: string): Promise<SentArchive> {
+    return this.#ask(hostKinds.environment, { lock }, hostKinds.archive, ({ message }) => {
+      const { sha256, bytes, root, version, platform } = fieldsOf(message);
+      return {
+        sha256: cutText(sha256, 64),
+        bytes: numberOf(bytes),
+        root: cutText(root),
+        version: cutText(version, 64),
+        platform: cutText(platform, 64),
+      };
+    });
+  }
+
+  #ask<T>(kind: number, message: object, answerKind: number, read: (answer: Frame) => T): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#hasEnded) return reject(new WorkerLost('the link to the home is lost'));
       this.#lastRange = (this.#lastRange + 1) % rangeNumberMin;
       const call = rangeNumberMin + this.#lastRange;
-      this.#ranges.set(call, { resolve, reject });
-      this.#channel.send(call, jsonFrame(call, hostKinds.fetch, { sha256, start }));
+      const answered = (answer: Frame): void => {
+        if (answer.kind !== answerKind) throw malformedFrame(`the answer to a request of kind ${kind} has another kind`);
+        resolve(read(answer));
+      };
+      this.#ranges.set(call, { answered, reject });
+      this.#channel.send(call, jsonFrame(call, kind, message));
     });
   }
 
@@ -105,10 +142,9 @@ export class AgentLink {
         return this.#deps.invocations.taken(call, message);
       case hostKinds.bodyPiece:
         return this.#deps.invocations.bodyPiece(call, readFrameBody(frame), fieldsOf(message)['isAborted'] === true);
-      case hostKinds.fetched: {
-        const size = numberOf(fieldsOf(message)['size']);
-        return this.#ranged(call, ({ resolve }) => resolve({ size, bytes: readFrameBody(frame) }));
-      }
+      case hostKinds.fetched:
+      case hostKinds.archive:
+        return this.#ranged(call, ({ answered }) => answered(frame));
       case hostKinds.notFetched:
         return this.#ranged(call, ({ reject }) => reject(errorOf(message as WireFailure)));
       default:

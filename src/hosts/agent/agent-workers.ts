@@ -81,6 +81,11 @@ export class AgentWorkers {
     return new Set(models.flatMap((model) => [model.sha256, ...(model.data ?? []).map(({ sha256 }) => sha256)]));
   }
 
+  /** Keys of the Python environments of its workers. */
+  get environments(): ReadonlySet<string> {
+    return new Set([...this.#workers.values()].flatMap(({ spec }) => spec.python?.environment.lock ?? []));
+  }
+
   /** Replaces the listener. Null: the link has ended. */
   listen(listener: AgentListener | null): void {
     this.#listener = listener;

@@ -10,6 +10,8 @@ import type { Clock } from '../../clock.ts';
 import { systemCode, writeFileAtomically } from '../../data-directory/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
+import type { HostAbilities } from '../abilities.ts';
+import { abilityFields } from '../link/abilities.ts';
 import type { AgentArtifacts } from './agent-artifacts.ts';
 import { AgentInvocations } from './agent-invocations.ts';
 import { AgentLink } from './agent-link.ts';
@@ -27,6 +29,7 @@ export interface HostAgentOptions {
   readonly zone: string;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
+  readonly abilities: HostAbilities;
   /** How long workers go on without a link. */
   readonly keepMs: number;
   /** Opens a link with these fields in its introduction. Resolves to a paused socket; rejects if refused for good or aborted. */
@@ -112,12 +115,13 @@ export class HostAgent {
   }
 
   async #keepLinked(): Promise<void> {
-    const { clock, log, dial, version, zone, cpuMilli, memoryMiB } = this.#options;
+    const { clock, log, dial, version, zone, cpuMilli, memoryMiB, abilities } = this.#options;
+    const fields = { instance: this.#instance, version, zone, cpuMilli, memoryMiB, abilities: abilityFields(abilities) };
     const { signal } = this.#stop;
     while (!signal.aborted) {
       let socket: Duplex;
       try {
-        socket = await dial({ instance: this.#instance, version, zone, cpuMilli, memoryMiB }, signal);
+        socket = await dial(fields, signal);
       } catch (error) {
         if (signal.aborted) return;
         throw error;

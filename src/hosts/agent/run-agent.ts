@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { Closers } from '../../closers.ts';
 import { type DataDirectory, openDataDirectory } from '../../data-directory/index.ts';
+import { ArchivedEnvironments } from '../../environments/index.ts';
 import { messageOf } from '../../errors.ts';
 import { HostIdentity, peerName } from '../../links/index.ts';
 import { type Log, openLogs } from '../../logs/index.ts';
@@ -12,6 +13,7 @@ import { SystemRandom } from '../../random.ts';
 import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
 import { AgentHealth } from './agent-health.ts';
+import { type AgentPythonOptions, AgentPythons } from './agent-pythons.ts';
 import { HostAgent } from './host-agent.ts';
 
 /** What `penstock host` is started with. */
@@ -26,6 +28,7 @@ export interface AgentSettings {
   readonly memoryMiB: number;
   readonly cacheBytes: number;
   readonly warmWorkers: number;
+  readonly python: Pick<AgentPythonOptions, 'isEnabled' | 'named'>;
   /** How long workers go on without a home, in milliseconds. */
   readonly keepMs: number;
   /** How long the workers may take to move when the agent is to stop, in milliseconds. */
@@ -147,6 +150,7 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
     inUse: () => parts.agent?.workers.artifacts ?? new Set(),
   });
   await artifacts.open();
+  const pythons = await AgentPythons.open({ log, ...settings.python });
   const provider = new LocalProvider({
     clock,
     log,
@@ -156,9 +160,22 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
     onLine: (spec, line, requestIds) => parts.agent?.workers.printed(spec.id, line, requestIds),
     fetchFile: (sha256) => artifacts.fetch(sha256),
     changeModel: (path, change) => files.change(path, change),
+    python: { interpreterOf: pythons.interpreterOf, hasNetwork: false, forks: true },
   });
   await provider.open();
   closers.add(provider);
+  const environments = new ArchivedEnvironments({
+    clock,
+    log,
+    directory: join(directory.path, 'environments'),
+    interpreters: pythons.interpreters,
+    fetch: (lock) => artifacts.environment(lock),
+    inUse: () => parts.agent?.workers.environments ?? new Set(),
+    limitMemory: (pid, bytesMax) => provider.limitMemory(pid, bytesMax),
+  });
+  await environments.open();
+  closers.add(environments);
+  pythons.use(environments);
   const agent = new HostAgent({
     clock,
     log,
@@ -169,6 +186,7 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
     zone,
     cpuMilli,
     memoryMiB,
+    abilities: { isolation: provider.isolation?.mode ?? 'unavailable', architecture: process.arch, pythons: pythons.reported },
     keepMs,
     dial: (fields, signal) => identity.dialer.dial('host', fields, signal),
     onNodes: (addresses) =>

@@ -75,6 +75,10 @@ export const hostKinds = {
   fetched: 62,
   /** To the agent: an object cannot be read; JSON. */
   notFetched: 63,
+  /** To the home: asks for the archive of a Python environment; JSON. Answered by the next kind, or by `notFetched`. */
+  environment: 70,
+  /** To the agent: the archive, as an object, and what it was made with; JSON. */
+  archive: 71,
 } as const;
 
 /** Fixed bytes before the ids of a run. */

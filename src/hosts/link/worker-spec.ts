@@ -10,8 +10,7 @@ const isObject = (value: unknown): value is Fields => typeof value === 'object' 
 const isAddress = (value: unknown): boolean => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 
 /** Why a specification stays on the machine of the home; null if any host can run it. */
-export function localReason({ python, process }: WorkerSpec): string | null {
-  if (python !== undefined) return 'Python environments are on the machine of the home';
+export function localReason({ process }: WorkerSpec): string | null {
   if (process?.isIsolated === false) return 'its program is not isolated, which config.json of the home allows';
   if ((process?.paths ?? []).length > 0) return 'its program reads files of the machine of the home';
   return null;
@@ -37,14 +36,39 @@ function problemOf(value: unknown): string | null {
   if (process !== undefined && !(isObject(process) && Array.isArray(process['command']))) return 'process has no command';
   if (plans !== undefined && !(isObject(plans) && Array.isArray(plans['others']) && Array.isArray(plans['plans'])))
     return 'plans has no plans';
-  const artifacts = [value['artifact'], ...(isObject(plans) ? (plans['others'] as readonly unknown[]) : [])];
+  const others = isObject(plans) ? (plans['others'] as readonly unknown[]) : [];
+  const pythons = [value['python'], ...others.map((other) => (isObject(other) ? other['python'] : undefined))];
+  if (!pythons.every((each) => each === undefined || isPython(each))) return 'a Python model is incomplete';
+  if (value['python'] !== undefined && !isEnvironment(value['python'])) return 'a Python model has no environment';
+  const artifacts = [value['artifact'], ...others];
   return artifacts.every(isArtifact) ? null : 'an artifact has no SHA-256';
+}
+
+function isPython(value: unknown): boolean {
+  if (!isObject(value) || !isText(value['flavour']) || !isText(value['form']) || typeof value['entry'] !== 'string') return false;
+  const { signature } = value;
+  return isObject(signature) && Array.isArray(signature['inputs']) && Array.isArray(signature['outputs']);
+}
+
+function isEnvironment(value: unknown): boolean {
+  const { environment, modules } = value as Fields;
+  if (!isObject(environment) || !Array.isArray(modules) || !modules.every(isText)) return false;
+  const { name, lock } = environment;
+  return (name === null || isText(name)) && (lock === null || isAddress(lock));
+}
+
+/** The worker finds the files of its model by their names in a folder. */
+function isInside(name: unknown): boolean {
+  return (
+    typeof name === 'string' && isText(name) && !name.includes('\0') && name.split('/').every((part) => !['', '.', '..'].includes(part))
+  );
 }
 
 function isArtifact(value: unknown): boolean {
   if (!isObject(value) || !isAddress(value['sha256']) || !isCount(value['bytes'])) return false;
   const { data } = value;
   return (
-    data === undefined || (Array.isArray(data) && data.every((file) => isObject(file) && isText(file['name']) && isAddress(file['sha256'])))
+    data === undefined ||
+    (Array.isArray(data) && data.every((file) => isObject(file) && isInside(file['name']) && isAddress(file['sha256'])))
   );
 }

@@ -8,7 +8,7 @@ import { addressParts } from '../../../links/index.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { exitCodes, root } from '../../verb.ts';
 
-type HostFlags = Readonly<Record<string, string | undefined>>;
+type HostFlags = Readonly<Record<string, string | undefined>> & { readonly python: readonly string[] };
 
 const mebibyte = 1024 ** 2;
 const zoneForm = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
@@ -29,6 +29,12 @@ export function addHost(program: Command, context: CliContext): void {
     .option('--memory <SIZE>', 'memory for workers (default: 90 % of the machine)')
     .option('--cache <SIZE>', 'disk space for models that no worker uses (default: 50GiB)')
     .option('--warm-workers <N>', 'started workers without a model (default: 1)')
+    .option(
+      '--python <PATH>',
+      'Python for models, NAME=PATH as config.json names it, or off; may be repeated (default: python3)',
+      collect,
+      [],
+    )
     .option('--keep <TIME>', 'how long workers run without a node that serves (default: 60s)')
     .option('--within <TIME>', 'how long workers may take to move when this host stops (default: 60s)')
     .option('--health <HOST:PORT>', 'where probes ask over HTTP whether this host can run workers: /v2/health/ready (default: nowhere)')
@@ -86,12 +92,35 @@ function settingsOf(flags: HostFlags, { version, env, machine, machineName }: Ho
     memoryMiB: Math.floor(memoryBytes / mebibyte),
     cacheBytes: read('cache', bytesKind(), 50 * 1024 * mebibyte),
     warmWorkers: read('warm-workers', integerKind(0, 64), 1),
+    python: pythonOf(flags.python),
     keepMs: read('keep', durationKind(), 60_000),
     drainMs: read('within', durationKind(), 60_000),
     health: flags['health'] === undefined ? null : read('health', addressKind, null),
     logLevel: read('log-level', levels, 'info'),
     version,
   };
+}
+
+function collect(value: string, values: readonly string[]): readonly string[] {
+  return [...values, value];
+}
+
+/** `off`, or paths of interpreters of which one may have no name: it is the default. */
+function pythonOf(values: readonly string[]): AgentSettings['python'] {
+  const named = new Map<string, string>();
+  for (const value of values) {
+    if (value === 'off' && values.length === 1) return { isEnabled: false, named };
+    const [, name = 'default', path] = /^(?:([A-Za-z0-9][A-Za-z0-9-]{0,62})=)?(\/.+)$/.exec(value) ?? [];
+    const key = name.toLowerCase();
+    if (path === undefined)
+      throw new PlatformError(
+        'invalid_request',
+        `--python: expected an absolute path, NAME=PATH, or only off, got ${JSON.stringify(value)}`,
+      );
+    if (named.has(key)) throw new PlatformError('invalid_request', `--python: there are two interpreters named ${key}`);
+    named.set(key, path);
+  }
+  return { isEnabled: true, named };
 }
 
 /** A command line is visible to all users of a machine, a file is not. */

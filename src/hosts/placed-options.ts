@@ -1,0 +1,41 @@
+/** What the workers of the home and of its hosts are placed by. */
+import type { LocalProvider, Provider } from '../providers/index.ts';
+import type { PlacedSpec } from './hosts-view.ts';
+import type { HomePython } from './known-requirements.ts';
+import type { LinkedHostsDeps } from './linked-hosts.ts';
+import type { NewPlacement } from './placement-decisions.ts';
+
+/** What is placed besides: the machine of the home. */
+export interface HomeMachine {
+  readonly name: string;
+  readonly zone: string;
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+}
+
+/** Where workers are placed, for records of it. */
+export interface PlacementListener {
+  readonly placed: (placement: NewPlacement) => void;
+  /** A start found no host; its caller tries again. */
+  readonly rejected: (worker: PlacedSpec, reason: string) => void;
+}
+
+/** The provider of the machine of the home, without what only it can link. */
+export type HomeProvider = Omit<Pick<LocalProvider, keyof LocalProvider>, 'link' | 'open'> & Provider;
+
+export interface PlacedProviderOptions
+  extends Pick<LinkedHostsDeps, 'clock' | 'log' | 'epoch' | 'fetch' | 'onLine' | 'expected' | 'expectedMs' | 'times'> {
+  readonly local: Pick<LocalProvider, keyof LocalProvider>;
+  readonly home: HomeMachine;
+  /** Instance types with devices: their workers stay on the home. */
+  readonly accelerated?: ReadonlySet<string>;
+  /** `HOST:PORT` of the nodes that run: hosts learn of changes. */
+  readonly nodes?: () => readonly string[];
+  /** Default: always. */
+  readonly localWorkers?: LocalWorkers;
+  /** Absent: Python models stay on the home. */
+  readonly python?: HomePython;
+}
+
+/** Whether the home runs workers that hosts could run: as any host does, only if no host has room, or never. */
+export type LocalWorkers = 'always' | 'when-needed' | 'never';
