@@ -93,7 +93,9 @@ describe('the abilities in an introduction', () => {
     ],
     ['no mode', { isolation: null, architecture: 'x64', pythons: [] }],
   ] as const)
-    test(`are refused if they are malformed: ${what}`, () => void assert.throws(() => readAbilities(value)));
+    test(`are refused if they are malformed: ${what}`, () => {
+      assert.throws(() => readAbilities(value));
+    });
 
   test('have no package of another form', () => {
     const [python] = readAbilities({

@@ -145,7 +145,8 @@ test('an archive is sent to a host whose worker runs in its environment, once it
   await until(() => received.some(({ kind }) => kind === hostKinds.notFetched), 'it is not sent before it was asked for');
   send(hostKinds.environment, { lock }, 2);
   await until(() => received.some(({ kind }) => kind === hostKinds.archive), 'it is described');
-  const { path: shown, ...described } = received.find(({ kind }) => kind === hostKinds.archive)?.message as Record<string, unknown>;
+  const answer = received.find(({ kind }) => kind === hostKinds.archive) as Frame;
+  const { path: shown, ...described } = answer.message as Record<string, unknown>;
   assert.deepEqual([shown, described['sha256'], described['bytes']], [undefined, sha256, bytes], 'without its path on the home');
   send(hostKinds.fetch, { sha256, start: 0 }, 3);
   await until(() => received.some(({ kind }) => kind === hostKinds.fetched), 'it is sent');

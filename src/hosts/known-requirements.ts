@@ -59,8 +59,8 @@ export class KnownRequirements {
     const { name, lock } = python.environment;
     const facts = this.#facts.get(keyOf(python.environment));
     if (facts === undefined) return null;
-    const libraries =
-      lock === null ? Object.assign({}, python.libraries, ...(plans?.others ?? []).map((other) => other.python?.libraries)) : {};
+    const models = [python, ...(plans?.others ?? []).map((other) => other.python)];
+    const libraries = lock === null ? Object.fromEntries(models.flatMap((model) => Object.entries(model?.libraries ?? {}))) : {};
     const { version, platform } = facts;
     return { code, architecture: null, python: { name: (name ?? 'default').toLowerCase(), lock, version, platform, libraries } };
   }

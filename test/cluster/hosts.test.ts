@@ -91,6 +91,7 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     if (words !== null) {
       assert.deepEqual(await worker('b', 'words'), words);
       assert.equal(await said('b'), '"1.0"');
+      await fixture.call('b', 'DELETE', '/endpoints/words');
     }
     const answered = load.report().answered;
     await until('requests are answered', () => load.report().answered > answered + 20);
