@@ -59,6 +59,29 @@ export function chooseForSpread(pool: HostPool, worker: PlacedWorker): Extract<H
   }
 }
 
+/**
+ * Which other host an instance moves to that its own one runs for lack of hosts. Null if none has room. Also null if its variant would be
+ * spread worse there, unless its own host is too full for it or of last resort.
+ */
+export function chooseOther(pool: HostPool, worker: PlacedWorker): Extract<HostChoice, { readonly fits: true }> | null {
+  const host = pool.host(worker.host);
+  if (host === undefined || worker.kind !== 'instance') return null;
+  pool.remove(worker.id);
+  try {
+    const { hosts, zones } = candidatesOf(pool, worker, true);
+    const others = hosts.filter((each) => each !== host);
+    const limits = spreadLimits(pool, worker, zones);
+    const best = bestOf(others, spreading(pool, worker, limits));
+    if (best === undefined) return null;
+    const mayStay = canHave(host, worker) && !host.facts.isLastResort;
+    if (mayStay && excessOf(pool, best, worker, limits) > excessOf(pool, host, worker, limits)) return null;
+    const { name, zone } = best.facts;
+    return { fits: true, host: name, zone, fitting: others.length, reason: choiceText(pool, best, worker, others) };
+  } finally {
+    pool.place(worker);
+  }
+}
+
 /** Whether it may be beyond the limits of its spread, seen without a look at other hosts: almost no instance is. */
 function mayExceed(pool: HostPool, host: PooledHost, { variant, instances }: PlacedWorker): boolean {
   const wanted = instances ?? pool.instancesOf(variant);

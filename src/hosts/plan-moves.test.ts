@@ -121,17 +121,19 @@ describe('an instance that the home runs for lack of hosts', () => {
     ]);
   });
 
-  test('stays, and is not reported as waiting, while no host has room or the home is the best place', () => {
+  test('stays, and is not reported as waiting, while no host has room, or its variant would be spread worse', () => {
     const full = planned([home, host('h1', { cpuMilli: 500 })], all, { stopgaps });
     assert.deepEqual(full, { moves: [], pending: [], ending: [] });
     const workers = [of('a1', 'one/a'), of('a2', 'one/a', 'h1')];
     assert.deepEqual(textOf(planned([home, host('h1')], workers, { stopgaps: new Set(['a1']) })), []);
   });
 
-  test('moves even if the home would be the best place, if the home is a last resort', () => {
+  test('moves although its variant would be spread worse, if the home is full or a last resort', () => {
     const workers = [of('a1', 'one/a'), of('a2', 'one/a', 'h1')];
     const hosts = [{ ...home, isLastResort: true }, host('h1')];
     assert.deepEqual(textOf(planned(hosts, workers, { stopgaps: new Set(['a1']) })), ['a1 to h1: stopgap']);
+    const full = [{ ...home, cpuMilli: 500 }, host('h1')];
+    assert.deepEqual(textOf(planned(full, workers, { stopgaps: new Set(['a1']) })), ['a1 to h1: stopgap']);
   });
 });
 

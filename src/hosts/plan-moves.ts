@@ -1,5 +1,5 @@
 /** Which workers move to another host. Pure: one round decides, and the caller moves. */
-import { chooseForSpread, chooseFrom, type HostChoice } from './choose-host.ts';
+import { chooseForSpread, chooseFrom, chooseOther, type HostChoice } from './choose-host.ts';
 import type { PlacedWorker } from './host.ts';
 import { HostPool, keepsWorkers } from './host-pool.ts';
 
@@ -52,8 +52,8 @@ export interface MoveLimits {
  * - A lost host: all its instances start elsewhere, at once, because none of them serves.
  * - A draining host, and one on notice: per variant one instance at a time, whose replacement is ready before it stops.
  * - A cordoned host: nothing moves, and nothing is added.
- * - The home, which has started instances while no host was linked: of each endpoint one at a time is placed again. It stays if the home is
- *   the best place for it, or the only one.
+ * - The home, which has started instances while no host was linked: of each endpoint one at a time moves to a host with room. It stays if
+ *   that would spread its variant worse.
  * - A host that returns or joins: a healthy instance never moves for the sake of balance, with one exception. If a variant has more
  *   instances in a zone or on a host than the limits of its spread, an idle one of them moves to a host within the limits.
  */
@@ -85,8 +85,8 @@ export function planMoves(pool: HostPool, limits: MoveLimits): MovePlan {
   for (const worker of staying(pool, stopgaps)) {
     if (count('stopgap') >= stopgapMovesMax) break;
     if (busy.has(worker.variant) || busyEndpoints.has(endpointOf(worker.variant))) continue;
-    const choice = chooseAgain(after, worker);
-    if (choice.fits && choice.host !== worker.host) move(worker, 'stopgap', choice);
+    const choice = chooseOther(after, worker);
+    if (choice !== null) move(worker, 'stopgap', choice);
   }
   for (const worker of staying(pool, idleWorkers)) {
     if (count('spread') >= spreadMovesMax) break;
@@ -101,16 +101,6 @@ export function planMoves(pool: HostPool, limits: MoveLimits): MovePlan {
 function staying(pool: HostPool, ids: ReadonlySet<string>): PlacedWorker[] {
   const workers = [...ids].map((id) => pool.worker(id)).filter((worker) => worker !== undefined);
   return workers.filter((worker) => worker.kind === 'instance' && causeOf(pool, worker) === null).sort(compareIds);
-}
-
-/** Where it would start now. */
-function chooseAgain(pool: HostPool, worker: PlacedWorker): HostChoice {
-  pool.remove(worker.id);
-  try {
-    return chooseFrom(pool, worker, true);
-  } finally {
-    pool.place(worker);
-  }
 }
 
 /** The variant of a worker begins with its endpoint. */

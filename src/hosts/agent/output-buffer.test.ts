@@ -43,10 +43,10 @@ test('beyond the limit the oldest are dropped, and their number stands before th
 test('a line that is larger than the limit is dropped, and so is one of a worker beyond the limit of all', () => {
   const buffer = new OutputBuffer({ bytesMax: 500, totalBytesMax: 700 });
   buffer.add('a', line('x'.repeat(1000)));
-  assert.deepEqual(takenOf(buffer, 'a'), ['(1 lines of this worker were dropped: its host could not send them to the home)']);
+  assert.deepEqual(takenOf(buffer, 'a'), ['(1 line of this worker were dropped: its host could not send them to the home)']);
   buffer.add('a', line('x'.repeat(300)));
   buffer.add('b', line('x'.repeat(300)));
-  assert.match(takenOf(buffer, 'b').join(), /^\(1 lines/);
+  assert.match(takenOf(buffer, 'b').join(), /^\(1 line /);
   assert.deepEqual(takenOf(buffer, 'a'), ['x'.repeat(300)]);
 });
 
@@ -59,7 +59,7 @@ test('whatever is added and taken, nothing is lost without being counted', () =>
       const take = (key: string): boolean => {
         const event = buffer.take(key, 0);
         if (event?.kind !== 'line') return false;
-        const dropped = /^\((\d+) lines/.exec(event.line)?.[1];
+        const dropped = /^\((\d+) lines?/.exec(event.line)?.[1];
         received += Number(dropped ?? 1);
         return true;
       };

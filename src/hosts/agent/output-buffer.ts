@@ -65,7 +65,8 @@ export class OutputBuffer {
     if (droppedLines + droppedExits > 0) {
       [buffer.droppedLines, buffer.droppedExits] = [0, 0];
       const exits = droppedExits === 0 ? '' : ` and ${droppedExits} of its ends`;
-      const line = `(${droppedLines} lines of this worker${exits} were dropped: its host could not send them to the home)`;
+      const lines = droppedLines === 1 ? '1 line' : `${droppedLines} lines`;
+      const line = `(${lines} of this worker${exits} were dropped: its host could not send them to the home)`;
       return { kind: 'line', line, requestIds: [], atMs: buffer.events[buffer.first]?.event.atMs ?? nowMs };
     }
     const event = this.#shift(buffer);
