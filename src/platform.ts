@@ -140,7 +140,7 @@ async function build(
   modules.tuning.serve();
   webhooks.addOwnAddress(url);
   for (const server of [listener, api]) closers.add(server);
-  const grpc = await openGrpcPort(tls);
+  const grpc = await openGrpcPort({ tls, fronts });
   if (grpc !== null) {
     webhooks.addOwnAddress(grpc.address);
     closers.add(grpc);
@@ -308,7 +308,8 @@ function mountServers(config: Config, product: Product, modules: Awaited<ReturnT
   listener.scope('/api', (scope) => api.register(scope));
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
   listener.scope('', (scope) => serveConsole(scope, product.consoleDirectory));
-  const openGrpcPort = async (tls: Certificate | null): Promise<GrpcPort | null> => (grpc = await openGrpc(config, oip, tls));
+  const openGrpcPort = async (ports: Parameters<typeof openGrpc>[2]): Promise<GrpcPort | null> =>
+    (grpc = await openGrpc(config, oip, ports));
   return { api, aws, readiness, openGrpcPort };
 }
 

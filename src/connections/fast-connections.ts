@@ -21,13 +21,24 @@ export interface FastConnectionsOptions {
   /** Whether a request is served here. */
   readonly accepts: (request: FastRequest) => boolean;
   readonly serve: (request: FastRequest, response: FastResponse) => void;
-  /** Takes the paused connections that are handed over, in place of the server's own listener. */
-  readonly passOn?: (socket: Socket) => void;
+  /** Takes the paused connections that are handed over, in place of the server's own listener, and which are not handed over yet. */
+  readonly passing?: { readonly passOn: (socket: Socket) => void; readonly holds: HeldLimits };
+}
+
+/** Connections without a whole head stay here if they would be handed to another process, which they would occupy for nothing. */
+export interface HeldLimits {
+  /** From the connection, or from its first byte, to the end of the first head. */
+  readonly headMs: number;
+  /** Connections that have sent nothing. Beyond it, the oldest one is closed. */
+  readonly silentMax: number;
 }
 
 /** Pipelined bytes that are held while a request is answered; beyond it, the connection is not read. */
 const heldBytesMax = fastBodyBytesMax;
 const heldReadsMax = 16;
+/** As node:http. */
+const headBytesMax = 16 * 1024;
+const lateReply = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n';
 
 type Listen = (this: Server, socket: Socket) => void;
 
@@ -37,6 +48,8 @@ export class FastConnections {
   readonly heads = new FastHeads();
   readonly #handOver: (socket: Socket) => void;
   readonly #open = new Set<FastConnection>();
+  /** Those of `#open` that have sent nothing, oldest first. */
+  readonly #silent = new Set<FastConnection>();
   readonly #keepAliveSeconds: number;
   #date = '';
   #dateSecond = Number.NaN;
@@ -52,7 +65,7 @@ export class FastConnections {
     const native = server.listeners(event) as Listen[];
     server.removeAllListeners(event);
     this.#handOver =
-      options.passOn ??
+      options.passing?.passOn ??
       ((socket) => {
         for (const listen of native) listen.call(server, socket);
         socket.resume();
@@ -60,6 +73,12 @@ export class FastConnections {
     server.on(event, (socket: Socket) => {
       const connection = new FastConnection(socket, this);
       this.#open.add(connection);
+      this.#silent.add(connection);
+      if (this.#silent.size > (options.passing?.holds.silentMax ?? Number.POSITIVE_INFINITY)) {
+        const [oldest] = this.#silent;
+        this.#silent.delete(oldest as FastConnection);
+        oldest?.socket.destroy();
+      }
     });
   }
 
@@ -90,11 +109,24 @@ export class FastConnections {
 
   ended(connection: FastConnection): void {
     this.#open.delete(connection);
+    this.#silent.delete(connection);
+  }
+
+  /** The first bytes of the connection have arrived. */
+  spoke(connection: FastConnection): void {
+    this.#silent.delete(connection);
+  }
+
+  /** Whether what has arrived of a head waits here for the rest. */
+  holds(unread: Buffer): boolean {
+    if (this.options.passing === undefined || unread.length >= headBytesMax) return false;
+    const [first = 0] = unread;
+    return first >= 0x41 && first <= 0x5a && !unread.includes('\r\n\r\n');
   }
 
   handOver(connection: FastConnection, unread: Buffer | null): void {
     const { socket } = connection;
-    this.#open.delete(connection);
+    this.ended(connection);
     socket.pause();
     if (unread !== null) socket.unshift(unread);
     this.#handOver(socket);
@@ -121,12 +153,14 @@ export class FastConnections {
 
   /** One timer for all connections: one per request would cost more than most requests. */
   #sweep(): void {
-    const { clock, patienceMs, keepAliveMs } = this.options;
+    const { clock, patienceMs, keepAliveMs, passing } = this.options;
     const nowMs = clock.nowMs();
     for (const connection of this.#open) {
       const waitedMs = nowMs - connection.sinceMs;
       if (connection.isIdle && waitedMs > keepAliveMs) connection.socket.destroy();
-      else if (connection.isIncomplete && waitedMs > patienceMs) connection.handOver();
+      else if (passing !== undefined && connection.isWithoutHead) {
+        if (waitedMs > passing.holds.headMs) connection.socket.end(lateReply).destroySoon();
+      } else if (connection.isIncomplete && waitedMs > patienceMs) connection.handOver();
     }
   }
 }
@@ -167,6 +201,11 @@ class FastConnection {
     return this.#response === null && !this.isIdle;
   }
 
+  /** Whether it has sent nothing, or a part of a head. */
+  get isWithoutHead(): boolean {
+    return this.isIncomplete && (this.#unread === null || this.#all.holds(this.#unread));
+  }
+
   closeAfterResponse(): void {
     if (this.#response !== null && !this.#response.headersSent) this.#response.shouldKeepAlive = false;
   }
@@ -181,6 +220,7 @@ class FastConnection {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#reads === 0 && this.#answered === 0) this.#all.spoke(this);
     this.#unread = this.#unread === null ? chunk : Buffer.concat([this.#unread, chunk]);
     if (this.#response !== null || this.socket.writableNeedDrain) {
       this.#held++;
@@ -225,7 +265,8 @@ class FastConnection {
   #serveNext(unread: Buffer): boolean {
     const head = this.#all.heads.read(unread);
     const isWhole = typeof head !== 'string' && unread.length >= head.headBytes + head.bodyBytes;
-    if (head === 'other' || (!isWhole && this.#reads > 1)) return this.#leave();
+    const isHeld = typeof head === 'string' && this.#all.holds(unread);
+    if (!isHeld && (head === 'other' || (!isWhole && this.#reads > 1))) return this.#leave();
     if (typeof head === 'string' || !isWhole) {
       if (this.#reads === 1) this.sinceMs = this.#all.options.clock.nowMs();
       return false;

@@ -6,15 +6,19 @@ import { messageOf } from '../errors.ts';
 import { SystemRandom } from '../random.ts';
 import { v8Flags } from '../v8-flags.ts';
 import { OtherHomes } from './dial-other.ts';
+import { FrontGrpc } from './front-grpc.ts';
 import { FrontInference } from './front-inference.ts';
 import { type DrainTimes, FrontServer, type FrontServerOptions } from './front-server.ts';
 import { type HomeTarget, HomeTargets } from './home-target.ts';
 import { factsOf } from './introduction.ts';
 import { LinkedHome } from './linked-home.ts';
+import { PassedConnections } from './pass-on.ts';
 
 /** The first message to the process: what to listen to, and where the home is. */
 export interface FrontOrders extends FrontServerOptions {
   readonly port: number;
+  /** Null: this process serves no gRPC. */
+  readonly grpcPort: number | null;
   readonly target: HomeTarget;
   /** Whether the home may change. If not, the process ends with its home. */
   readonly isNode: boolean;
@@ -23,8 +27,8 @@ export interface FrontOrders extends FrontServerOptions {
 /** A later message: the home is another one, or the process is to finish and end. */
 export type FrontChange = { readonly target: HomeTarget } | { readonly drain: DrainTimes };
 
-/** The answer to the first message: the port, or why it cannot listen. */
-export type FrontReport = { readonly port: number } | { readonly failed: string };
+/** The answer to the first message: the ports, or why it cannot listen. */
+export type FrontReport = { readonly port: number; readonly grpcPort: number | null } | { readonly failed: string };
 
 for (const flag of v8Flags) setFlagsFromString(flag);
 // Signals of a terminal or of systemd go to all processes: the server drains its gateway processes itself.
@@ -50,19 +54,21 @@ async function serve(orders: FrontOrders): Promise<void> {
     },
   });
   const inference = new FrontInference({ clock, random: new SystemRandom(), home, numberOf: connectionNumbers(home) });
+  const passed = new PassedConnections({ clock, dial: (dial, signal) => targets.dial(dial, signal), hasHome: () => home.isLinked });
   const server = new FrontServer(orders, {
     clock,
-    dial: (dial, signal) => targets.dial(dial, signal),
-    hasHome: () => home.isLinked,
+    passed,
     serve: (request, response) => inference.serve(request, response),
   });
+  const grpc = orders.grpcPort === null ? null : new FrontGrpc(clock, orders, passed);
   process.on('message', (change: FrontChange) => {
-    if ('drain' in change) void server.drain(change.drain).then(() => process.exit(0));
+    if ('drain' in change) void Promise.all([server.drain(change.drain), grpc?.drain(change.drain)]).then(() => process.exit(0));
     else follow(change.target, targets, home);
   });
   home.open();
   try {
-    report({ port: await server.listen(orders.port) });
+    const port = await server.listen(orders.port);
+    report({ port, grpcPort: (await grpc?.listen(orders.grpcPort as number)) ?? null });
   } catch (error) {
     report({ failed: messageOf(error) });
   }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import { type Certificate, defaultLimits } from '../http/index.ts';
+import { type Certificate, cannotListenForGrpc, defaultLimits, grpcPortOf } from '../http/index.ts';
 import type { Logs } from '../logs/index.ts';
 import type { FrontChange, FrontOrders, FrontReport } from './front-main.ts';
 import type { DrainTimes } from './front-server.ts';
@@ -27,6 +27,12 @@ export interface FrontProcessesDeps {
   readonly tls: Certificate | null;
 }
 
+/** 0: any free port. `grpcPort` is null if no gRPC is served. */
+interface FrontPorts {
+  readonly port: number;
+  readonly grpcPort: number | null;
+}
+
 interface Front {
   readonly child: ChildProcess;
   readonly startedAtMs: number;
@@ -42,6 +48,8 @@ export class FrontProcesses {
   readonly #cancelRestarts = new Set<() => void>();
   #target: HomeTarget = { term: 0 };
   #port: number | null = null;
+  /** Null if no gRPC is served. */
+  #grpcPort: number | null = null;
   #restarts = 0;
   #isEnding = false;
   #drainTimes: DrainTimes | null = null;
@@ -63,16 +71,39 @@ export class FrontProcesses {
     return this.#port === null ? null : `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.#port}`;
   }
 
+  /** `127.0.0.1:8001`; null before `start`, and if no gRPC is served. */
+  get grpcAddress(): string | null {
+    const { host } = this.#config;
+    return this.#grpcPort === null ? null : `${host.includes(':') ? `[${host}]` : host}:${this.#grpcPort}`;
+  }
+
   /** Resolves with the port once all processes accept connections at it, at once if they do. Throws if it cannot be bound. */
   async start(): Promise<number> {
     if (this.#port !== null) return this.#port;
     const { host, port, gateways } = this.#config;
     if (port !== 0) await requireFree(host, port);
-    // The first process chooses a free port if none was requested.
-    const bound = await this.#startFront(0, port);
+    // The first process chooses free ports if none were requested.
+    const bound = await this.#startFront(0, { port, grpcPort: await this.#freeGrpcPort() });
+    this.#grpcPort = bound.grpcPort;
     await Promise.all(Array.from({ length: gateways - 1 }, (_, index) => this.#startFront(index + 1, bound)));
-    this.#port = bound;
-    return bound;
+    this.#port = bound.port;
+    return bound.port;
+  }
+
+  /** Null: gRPC is off, or its default port is taken. Throws `unavailable` if another one is, which was requested. */
+  async #freeGrpcPort(): Promise<number | null> {
+    const { host, grpcPort } = this.#config;
+    const port = grpcPortOf(this.#config);
+    if (port === null || port === 0) return port;
+    try {
+      await requireFree(host, port);
+      return port;
+    } catch (cause) {
+      const error = cannotListenForGrpc({ host, port }, cause);
+      if (grpcPort !== null) throw error;
+      this.#deps.log.warn({}, `gRPC is not served: ${error.message}`);
+      return null;
+    }
   }
 
   /** From now on, the home is there. */
@@ -111,26 +142,27 @@ export class FrontProcesses {
     await Promise.all(Array.from(this.#fronts.values(), ({ ended }) => ended));
   }
 
-  #ordersFor(port: number): FrontOrders {
+  #ordersFor(ports: FrontPorts): FrontOrders {
     const { host, gateways, connectionsMax, node } = this.#config;
     const { headersTimeoutMs, requestTimeoutMs, keepAliveMs } = defaultLimits;
     return {
       host,
-      port,
+      ...ports,
       tls: this.#deps.tls,
       target: this.#target,
       isNode: node !== null,
       limits: {
         connectionsMax: Math.ceil(connectionsMax / gateways),
         patienceMs: Math.min(1000, headersTimeoutMs, requestTimeoutMs),
+        headersTimeoutMs,
         requestTimeoutMs,
         keepAliveMs,
       },
     };
   }
 
-  /** Resolves with its port. */
-  async #startFront(index: number, port: number): Promise<number> {
+  /** Resolves with its ports. */
+  async #startFront(index: number, ports: FrontPorts): Promise<FrontPorts> {
     const { clock } = this.#deps;
     // Its own process group: Ctrl-C is for the server, which drains first.
     const child = fork(mainPath, [], { detached: true, stdio: ['ignore', 2, 2, 'ipc'], execArgv: [] });
@@ -138,16 +170,16 @@ export class FrontProcesses {
     this.#fronts.set(index, { child, startedAtMs: clock.nowMs(), ended });
     void ended.then((how) => this.#onExit(index, how));
     const reported = new Promise<FrontReport>((resolve) => child.once('message', (report: FrontReport) => resolve(report)));
-    child.send(this.#ordersFor(port), () => undefined); // a failure means that it has ended
+    child.send(this.#ordersFor(ports), () => undefined); // a failure means that it has ended
     const cancel = clock.after(startMs, () => child.kill('SIGKILL'));
     const what = await Promise.race([reported, ended.then((how) => ({ failed: `it ended at its start (${how})` }))]);
     cancel();
     if ('port' in what) {
       if (this.#drainTimes !== null) child.send({ drain: this.#drainTimes }, () => undefined);
-      return what.port;
+      return what;
     }
     child.kill('SIGKILL');
-    throw new PlatformError('unavailable', `a gateway process failed to listen on ${this.#config.host}:${port}: ${what.failed}`);
+    throw new PlatformError('unavailable', `a gateway process failed to listen on ${this.#config.host}:${ports.port}: ${what.failed}`);
   }
 
   #onExit(index: number, how: string): void {
@@ -161,7 +193,7 @@ export class FrontProcesses {
     const cancel = clock.after(delayMs, () => {
       this.#cancelRestarts.delete(cancel);
       this.#restarts++;
-      this.#startFront(index, port).catch((error: unknown) =>
+      this.#startFront(index, { port, grpcPort: this.#grpcPort }).catch((error: unknown) =>
         log.error({ gateway: index, error: messageOf(error) }, 'failed to start a gateway process'),
       );
     });

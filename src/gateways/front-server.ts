@@ -6,23 +6,14 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import {
-  closePort,
-  errorBody,
-  FastConnections,
-  type FastRequest,
-  type FastResponse,
-  requestIdOf,
-  StalledResponses,
-} from '../connections/index.ts';
-import { PlatformError } from '../errors.ts';
-import type { HomeDial } from './home-target.ts';
-import { factsOf } from './introduction.ts';
+import { closePort, FastConnections, type FastRequest, type FastResponse, StalledResponses } from '../connections/index.ts';
+import type { PassedConnections } from './pass-on.ts';
 
 /** Those of the server's listener that apply before it. */
 export interface FrontLimits {
   readonly connectionsMax: number;
   readonly patienceMs: number;
+  readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly keepAliveMs: number;
 }
@@ -40,24 +31,17 @@ export interface FrontServerOptions {
   readonly limits: FrontLimits;
 }
 
-/** The clock, the handler of plain requests, and the way to the home. */
+/** The clock, the handler of plain requests, and the way of all other ones. */
 export interface FrontServerDeps {
   readonly clock: Clock;
-  /** Resolves with a paused connection to the home. Rejects when aborted, or if there will be no home. */
-  readonly dial: (dial: HomeDial, signal: AbortSignal) => Promise<Socket>;
-  /** Whether there is a home at the moment. */
-  readonly hasHome: () => boolean;
+  /** Takes connections that are served elsewhere. */
+  readonly passed: Pick<PassedConnections, 'passOn'>;
   readonly serve: (request: FastRequest, response: FastResponse) => void;
 }
 
 /** As those of the listener (http/listener/listener.ts). */
 const firstRequestMs = 1000;
 const quietMs = 200;
-
-/** Connections that wait without a home. None of their bytes are read, so each one costs what the system holds for it. */
-const waitingMax = 1000;
-/** As long as a request waits. */
-const waitMs = 60_000;
 
 /** Shares the port with the other gateway processes. */
 export class FrontServer {
@@ -66,8 +50,6 @@ export class FrontServer {
   readonly #server: Server;
   readonly #fast: FastConnections;
   readonly #open: StalledResponses;
-  /** Connections that are being passed on. */
-  #passing = 0;
   #isClosing = false;
 
   constructor(options: FrontServerOptions, deps: FrontServerDeps) {
@@ -87,7 +69,10 @@ export class FrontServer {
       patienceMs: limits.patienceMs,
       keepAliveMs: limits.keepAliveMs,
       accepts: isInference,
-      passOn: (socket) => this.#passOn(socket),
+      passing: {
+        passOn: (socket) => deps.passed.passOn(socket, 'connection', tls !== null),
+        holds: { headMs: limits.headersTimeoutMs, silentMax: Math.ceil(limits.connectionsMax / 2) },
+      },
       serve: (request, response) => {
         if (this.#isClosing) response.shouldKeepAlive = false;
         deps.serve(request, response);
@@ -133,46 +118,6 @@ export class FrontServer {
     this.#fast.closeIdle();
     return closed;
   }
-
-  /** `socket` is paused. */
-  #passOn(socket: Socket): void {
-    const { clock, dial, hasHome } = this.#deps;
-    socket.on('error', () => socket.destroy());
-    if (this.#passing >= waitingMax && !hasHome()) return reject(socket, 'too many connections wait for it already');
-    const abort = new AbortController();
-    const cancel = clock.after(waitMs, () => abort.abort());
-    socket.once('close', () => abort.abort());
-    this.#passing++;
-    dial({ kind: 'connection', connection: factsOf(socket), encrypted: this.#options.tls !== null }, abort.signal)
-      .then(
-        (upstream) => join(socket, upstream),
-        () => (abort.signal.aborted ? reject(socket, 'the time of the request is over') : socket.destroy()),
-      )
-      .finally(() => {
-        cancel();
-        this.#passing--;
-      });
-  }
-}
-
-/** The request of the connection, of which nothing was passed on, is answered without the home. */
-function reject(socket: Socket, why: string): void {
-  if (socket.destroyed) return;
-  const message = `no node of the cluster serves requests at the moment, and ${why}: send the request again`;
-  const body = errorBody(new PlatformError('unavailable', message), requestIdOf({ headers: {} }));
-  const head = `HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: ${Buffer.byteLength(body)}`;
-  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`);
-  socket.on('finish', () => socket.destroySoon()).resume();
-}
-
-function join(socket: Socket, upstream: Socket): void {
-  upstream.on('error', () => upstream.destroy());
-  // The client gets what the server has sent before it closed the connection.
-  upstream.on('close', () => socket.destroySoon());
-  socket.on('close', () => upstream.destroy());
-  if (socket.destroyed) upstream.destroy();
-  socket.pipe(upstream);
-  upstream.pipe(socket);
 }
 
 /** Whether the server would serve the request on its fast path. */

@@ -30,6 +30,9 @@ import { RouteNumbers } from './route-numbers.ts';
 /** Prefix of the name of the socket's folder; leftovers are recognised by it. */
 const folderPrefix = 'penstock-gateways-';
 
+/** Above all ports. */
+const firstNumber = 65_536;
+
 /** Other nodes notice that this process has stopped when nothing arrives for some times as long. */
 const beatEveryMs = 500;
 /** After a change of the home, what else it opens is not in the way of its endpoints for this long. */
@@ -73,6 +76,11 @@ export class Fronts implements FrontPort {
   #awaited: AwaitedEndpoints | null = null;
   /** While endpoints come back into service after a change of the home. */
   #settled: Promise<void> | null = null;
+  /** Takes connections of gRPC clients; null while gRPC is not served. */
+  #takeGrpc: ((socket: Socket) => void) | null = null;
+  /** Those that arrived before. */
+  #earlyGrpc: Socket[] | null = [];
+  #passedOn = 0;
   #isUpdateScheduled = false;
   #isHandedOver = false;
   #stopBeats: () => void = () => undefined;
@@ -135,11 +143,24 @@ export class Fronts implements FrontPort {
       if (this.#isHandedOver) throw new PlatformError('unavailable', 'this node gives its place to another one');
     };
     port.serve('front', ['node'], (socket, { name }) => this.#others.add(this.#addLink(socket, name)), admit);
-    const pass = (socket: Socket, node: string, facts: unknown, encrypted: unknown): void => {
-      define(socket, { ...factsOfOther(facts, node), encrypted: encrypted === true });
-      this.#whenSettled(socket, () => this.#services.listener.take(socket));
-    };
-    port.serve('connection', ['node'], (socket, { name }, { connection, encrypted }) => pass(socket, name, connection, encrypted), admit);
+    port.serve(
+      'connection',
+      ['node'],
+      (socket, { name }, { connection, encrypted }) => {
+        define(socket, { ...factsOfOther(connection, name), encrypted: encrypted === true });
+        this.#whenSettled(socket, () => this.#services.listener.take(socket));
+      },
+      admit,
+    );
+    port.serve(
+      'grpc',
+      ['node'],
+      (socket, { name }, { connection, encrypted }) => this.#passGrpc(socket, factsOfOther(connection, name), encrypted === true),
+      () => {
+        admit();
+        if (this.#takeGrpc === null) throw new PlatformError('unavailable', 'this node does not serve gRPC at the moment');
+      },
+    );
     this.#stopBeats = every(this.#deps.clock, beatEveryMs, () => {
       for (const link of this.#others) link.beat();
     });
@@ -147,14 +168,39 @@ export class Fronts implements FrontPort {
 
   /** A connection to the listener's own socket: the link of a process, or a connection that one passes on. */
   receive(socket: Socket, passOn: (socket: Socket) => void): void {
-    readIntroduced(socket, this.#token, ({ connection }) => {
+    readIntroduced(socket, this.#token, ({ connection, isGrpc }) => {
       if (connection === null) {
         this.#addLink(socket, null);
         return;
       }
+      if (isGrpc) return this.#passGrpc(socket, connection, this.#deps.tls !== null);
       define(socket, { ...connection, encrypted: this.#deps.tls !== null });
       this.#whenSettled(socket, () => passOn(socket));
     });
+  }
+
+  /** As `host:port` of a listener; null if gRPC is off, or its port is taken. */
+  get grpcAddress(): string | null {
+    return this.#processes.grpcAddress;
+  }
+
+  /** From now on, `take` gets the connections of gRPC clients, paused. Returns what ends that: later ones are for the next home. */
+  serveGrpc(take: (socket: Socket) => void): () => void {
+    this.#takeGrpc = take;
+    for (const socket of this.#earlyGrpc ?? []) if (!socket.destroyed) take(socket);
+    this.#earlyGrpc = null;
+    return () => (this.#takeGrpc = null);
+  }
+
+  /** Connections of other nodes have no port here, so each one gets a number that no port has: by it, gRPC knows them. */
+  #passGrpc(socket: Socket, facts: PeerFacts, encrypted: boolean): void {
+    const remotePort = facts.remotePort ?? firstNumber + ++this.#passedOn;
+    define(socket, { ...facts, remotePort, encrypted, alpnProtocol: 'h2' });
+    if (this.#takeGrpc !== null) return this.#takeGrpc(socket);
+    if (this.#earlyGrpc === null) return void socket.on('error', () => undefined).destroy();
+    // The processes bound their number.
+    socket.on('error', () => socket.destroy());
+    this.#earlyGrpc.push(socket);
   }
 
   /** A paused connection may bring an inference that is too large for a frame. */

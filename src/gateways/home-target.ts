@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { introductionBytes, type LinkIdentity } from '../links/index.ts';
-import type { PeerFacts } from './introduction.ts';
+import type { Introduction, PeerFacts } from './introduction.ts';
 
 /** The server that started this process. */
 export interface OwnHome {
@@ -32,7 +32,8 @@ export type HomeTarget =
 /** What a connection to the home is for: the link of this process, or the rest of a client's connection. */
 export type HomeDial =
   | { readonly kind: 'front' }
-  | { readonly kind: 'connection'; readonly connection: PeerFacts; readonly encrypted: boolean };
+  /** `grpc`: of a client of the gRPC port. */
+  | { readonly kind: 'connection' | 'grpc'; readonly connection: PeerFacts; readonly encrypted: boolean };
 
 /** A connection to another node, introduced and paused. Rejects when aborted. */
 export type DialOther = (home: OtherHome, dial: HomeDial, signal: AbortSignal) => Promise<Socket>;
@@ -117,14 +118,15 @@ export class HomeTargets {
 }
 
 async function dialOwn({ socketPath: path, token }: OwnHome, dial: HomeDial): Promise<Socket> {
-  const socket = connect({ path, allowHalfOpen: dial.kind === 'connection' });
+  const socket = connect({ path, allowHalfOpen: dial.kind !== 'front' });
   try {
     await once(socket, 'connect');
   } catch (error) {
     socket.destroy();
     throw error;
   }
-  socket.write(introductionBytes({ token, connection: dial.kind === 'front' ? null : dial.connection }));
+  const introduction: Introduction = { token, connection: dial.kind === 'front' ? null : dial.connection, isGrpc: dial.kind === 'grpc' };
+  socket.write(introductionBytes(introduction));
   return socket.pause();
 }
 

@@ -16,6 +16,8 @@ export interface Introduction {
   readonly token: string;
   /** The facts of the client's connection that continues here; null for the link of the process. */
   readonly connection: PeerFacts | null;
+  /** Whether it is one to the gRPC port. */
+  readonly isGrpc: boolean;
 }
 
 /** Calls `accept` once the introduction is read; what follows it stays unread. Closes any other connection. */

@@ -17,11 +17,11 @@ import { certificatesOf, type LinkIdentity, type LinkPeer, provenPeer } from './
 import { haveCommonProtocol, type LinkProtocols, linkProtocols, protocolsText, readProtocols } from './protocols.ts';
 
 /**
- * What a link is for. `front`: the calls of a front process; `connection`: a client's connection that is passed on whole; `host`: the agent
- * of a host; `join`: a host asks for its first certificate; `renew`: for the next one; `nodes`: for the addresses of the nodes; `replaced`: the
- * next home tells the one before, which may be cut off from the database.
+ * What a link is for. `front`: the calls of a front process; `connection`: a client's connection that is passed on whole; `grpc`: one to its
+ * gRPC port; `host`: the agent of a host; `join`: a host asks for its first certificate; `renew`: for the next one; `nodes`: for the addresses
+ * of the nodes; `replaced`: the next home tells the one before, which may be cut off from the database.
  */
-export type LinkKind = 'front' | 'connection' | 'host' | 'join' | 'renew' | 'nodes' | 'replaced';
+export type LinkKind = 'front' | 'connection' | 'grpc' | 'host' | 'join' | 'renew' | 'nodes' | 'replaced';
 
 /**
  * Serves an accepted link; the other side has its answer `{ok: true}` already. The socket is paused and has no listeners: add those for
@@ -271,8 +271,10 @@ export class LinkPort {
     settle();
     this.#links.set(socket, proven);
     socket.once('close', () => this.#links.delete(socket));
-    socket.write(introductionBytes({ ok: true }));
-    served.run(socket, peer, introduction);
+    // Node's HTTP/2 takes over the handle of a socket, and aborts the process if another write ends there.
+    socket.write(introductionBytes({ ok: true }), () => {
+      if (!socket.destroyed) served.run(socket, peer, introduction);
+    });
   }
 
   /** Null without a certificate. Throws `forbidden` for one that does not count. */
@@ -297,7 +299,7 @@ function requireCommonProtocol(own: LinkProtocols, introduction: Readonly<Record
 
 /** Of kinds that nothing serves here: a node that stands by names the home, which does. */
 function rolesOf(kind: string): readonly LinkPeer['role'][] {
-  return kind === 'front' || kind === 'connection' ? ['node'] : kind === 'host' || kind === 'renew' ? ['host'] : [];
+  return kind === 'front' || kind === 'connection' || kind === 'grpc' ? ['node'] : kind === 'host' || kind === 'renew' ? ['host'] : [];
 }
 
 /** Answers, and ends the connection: what the other side still sends is discarded until it closes or its time is over. */

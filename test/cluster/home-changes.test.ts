@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:http';
 import { after, before, describe, test } from 'node:test';
+import { status as grpcStatus } from '@grpc/grpc-js';
+import { at, GrpcClient, type Reply } from '../end-to-end/grpc-client.ts';
 import { until } from '../end-to-end/poll.ts';
+import { freePort } from '../free-port.ts';
+import { sample } from '../models/index.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { ended, Load, NodesFixture, post } from './nodes-fixture.ts';
@@ -12,8 +16,10 @@ describe('three nodes', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
   let load: Load;
   let proxy: TcpProxy;
   const agent = new Agent({ keepAlive: true });
+  const clients = new Map<string, GrpcClient>();
   before(async () => {
     nodes = await NodesFixture.create();
+    for (const name of ['a', 'b', 'c']) nodes.grpcPorts.set(name, await freePort());
     proxy = await TcpProxy.start(nodes.postgres.port);
     nodes.databaseUrls.set('a', proxy.urlOf(nodes.databaseUrl));
     await nodes.start('a');
@@ -24,12 +30,35 @@ describe('three nodes', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
   after(async () => {
     await load?.use();
     agent.destroy();
+    for (const client of clients.values()) client.close();
     await nodes?.close();
     proxy?.close();
   });
 
   const infer = (name: string, key: string, body = nodes.digits.body) =>
     post(body === nodes.digits.body ? agent : new Agent(), nodes.node(name).url, nodes.digits.path, { key, body });
+
+  /** The same inference over gRPC, by a client that stays connected. */
+  const inferByGrpc = (name: string, key: string): Promise<Reply> => {
+    const client = clients.get(name) ?? new GrpcClient(`127.0.0.1:${nodes.grpcPorts.get(name)}`);
+    clients.set(name, client);
+    const [input] = sample('digits_mlp').inputs;
+    assert(input !== undefined && input.datatype === 'FP32');
+    const columns = Number(input.shape[1]);
+    const x = { name: input.name, datatype: 'FP32', shape: [1, columns] };
+    const row = Buffer.from(input.data.buffer, input.data.byteOffset, 4 * columns);
+    const metadata = key === '' ? {} : { authorization: `Bearer ${key}` };
+    return client.call('ModelInfer', { model_name: 'digits', inputs: [x], raw_input_contents: [row] }, { metadata });
+  };
+
+  test('serve gRPC at each of them, without a key on the machine of the home alone', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      const { reply, refused } = await inferByGrpc(name, nodes.key);
+      assert.equal(refused, null);
+      assert.equal(at(reply, 'model_name'), 'digits');
+      assert.equal((await inferByGrpc(name, '')).refused?.code, name === 'a' ? undefined : grpcStatus.UNAUTHENTICATED);
+    }
+  });
 
   test('serve inferences and control calls at each of them', async () => {
     for (const name of ['a', 'b', 'c']) {
@@ -94,6 +123,13 @@ describe('three nodes', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
       const before = load.answered;
       await until('requests are answered', () => load.answered > before + 20);
       assert.deepEqual(load.report().failed, []);
+      for (const other of others) {
+        await until(`gRPC is served at ${other}`, async () => {
+          const { refused } = await inferByGrpc(other, nodes.key);
+          assert([undefined, grpcStatus.UNAVAILABLE].includes(refused?.code), refused?.details);
+          return refused === null;
+        });
+      }
       const { status, body } = await large;
       assert.equal(status, 200, body);
       assert(body.includes(nodes.digits.expected), body);

@@ -55,6 +55,8 @@ export class NodesFixture {
   readonly #machines: Namespaces | null;
   /** By the name of a node: how it reaches the database, if not directly. */
   readonly databaseUrls = new Map<string, string>();
+  /** By the name of a node: where it serves gRPC, on 127.0.0.1. Others serve none. */
+  readonly grpcPorts = new Map<string, number>();
   /** Variables of the environment of a node, by its name. */
   readonly environments = new Map<string, Readonly<Record<string, string>>>();
   readonly #nodes = new Map<string, NodeProcess>();
@@ -75,7 +77,7 @@ export class NodesFixture {
     const keyFile = join(folder, 'cluster.key');
     writeFileSync(keyFile, randomBytes(32).toString('base64'), { mode: 0o600 });
     const databaseUrl = await postgres.createDatabase('penstock');
-    const short = ['--warm-workers', '1', '--profile-budget', '200ms', '--drain', '2s', '--grpc-port', 'off', '--log-level', 'info'];
+    const short = ['--warm-workers', '1', '--profile-budget', '200ms', '--drain', '2s', '--log-level', 'info'];
     const flags = ['--objects', 'postgres', '--cluster-key-file', keyFile, ...short];
     return new NodesFixture(postgres, folder, { databaseUrl, flags, machines });
   }
@@ -98,6 +100,7 @@ export class NodesFixture {
     const machines = this.#machines;
     const link = machines === null ? '127.0.0.1:0' : `${machines.address(name)}:${linkPort}`;
     const flags = ['up', '--port', `${port}`, '--data-dir', join(this.#folder, name), '--node', name, '--link', link, ...this.#flags];
+    flags.push('--grpc-port', `${this.grpcPorts.get(name) ?? 'off'}`);
     flags.push('--database-url', this.databaseUrls.get(name) ?? this.databaseUrl);
     const [command = program, ...args] = [...(machines?.on(name) ?? []), program, ...flags];
     const env = { ...plainEnvironment(), ...this.environments.get(name) };

@@ -1,10 +1,12 @@
 /** `penstock up --gateways 2`: clients see one server, whichever process holds their connection. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request as send } from 'node:http';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { CreatedKeyBody } from '../../src/api/index.ts';
+import { at, GrpcClient, grpcAddress, type Message, rawCall, rawConnection } from './grpc-client.ts';
 import { until } from './poll.ts';
 import { dial, readUntil, statusesOf } from './raw-client.ts';
 import { Server } from './server.ts';
@@ -124,7 +126,55 @@ describe('two gateway processes', { timeout: 300_000 }, () => {
     assert(statuses.includes(429), String(statuses));
   });
 
+  test('serve gRPC: health, metadata, inferences of any size, and streams', async () => {
+    const grpc = new GrpcClient(await grpcAddress(server));
+    assert.deepEqual((await grpc.call('Check', { service: '' }, {}, 'health')).reply, { status: 'SERVING' });
+    assert.equal(at((await grpc.call('ModelMetadata', { name: 'affine' })).reply, 'inputs.0.name'), 'x');
+    const affine = (rows: number): object => {
+      const x = { name: 'x', datatype: 'FP32', shape: [rows, 3] };
+      return { model_name: 'affine', inputs: [x], raw_input_contents: [Buffer.alloc(12 * rows)] };
+    };
+    for (const rows of [1, 250_000]) {
+      const { reply, refused } = await grpc.call('ModelInfer', affine(rows));
+      assert.equal(refused, null);
+      assert.equal((at(reply, 'raw_output_contents.0') as Buffer).length, 12 * rows);
+    }
+    const stream = grpc.stream('ModelStreamInfer');
+    const replies: Message[] = [];
+    stream.on('data', (reply: Message) => replies.push(reply));
+    for (let i = 0; i < 3; i++) stream.write(affine(1));
+    stream.end();
+    await once(stream, 'end');
+    assert.equal(replies.length, 3);
+    grpc.close();
+  });
+
+  test('accept no gRPC call without a key from a page of another site', async () => {
+    const address = await grpcAddress(server);
+    const session = rawConnection(address);
+    const call = rawCall(session, 'ServerLive', { ':authority': 'evil.example' });
+    const answered = once(call, 'response');
+    const infer = rawCall(session, 'RepositoryIndex', { ':authority': 'evil.example' });
+    const [refused] = await once(infer.end(Buffer.alloc(5)), 'response');
+    assert.equal(refused['grpc-status'], '7');
+    call.end(Buffer.alloc(5));
+    await answered;
+    session.destroy();
+  });
+
   test('take only their own connections with them when they are killed, and are started again', async () => {
+    const address = await grpcAddress(server);
+    const sessions = Array.from({ length: 16 }, () => rawConnection(address).on('error', () => undefined));
+    const askGrpc = async (session: (typeof sessions)[number]): Promise<void> => {
+      const call = rawCall(session, 'ServerLive');
+      call.end(Buffer.alloc(5));
+      const [headers] = await once(call, 'response');
+      assert.equal(headers[':status'], 200);
+      call.resume();
+    };
+    await Promise.all(sessions.map(askGrpc));
+    const grpc = new GrpcClient(address);
+    assert.deepEqual((await grpc.call('ServerLive', {})).reply, { live: true });
     const live = 'GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
     const sockets = await Promise.all(Array.from({ length: 24 }, () => dial(server.url)));
     const ask = async (socket: Socket): Promise<void> => {
@@ -144,11 +194,17 @@ describe('two gateway processes', { timeout: 300_000 }, () => {
       'those of the other process stay',
     );
     for (const socket of sockets) socket.destroy();
+    const stayed = sessions.filter(({ destroyed }) => !destroyed);
+    assert(stayed.length < sessions.length, 'its gRPC connections are closed, too');
+    await Promise.all(stayed.map(askGrpc));
+    for (const session of sessions) session.destroy();
     await until('two run again', () => {
       const now = gatewaysOf(server.pid);
       return now.length === 2 && !now.includes(victim);
     });
     await until('requests are answered', async () => (await post(client())).status === 200);
+    await until('the gRPC client has connected again', async () => (await grpc.call('ServerLive', {})).refused === null);
+    grpc.close();
   });
 
   test('end with the server', async () => {

@@ -26,6 +26,7 @@ import { sendContinue } from '../bodies/continue.ts';
 import { createControlPlane, type HttpScope, type RequestHandler } from '../control-plane.ts';
 import { LoopActivity } from '../guards/loop-activity.ts';
 import { respond } from '../respond.ts';
+import { cannotListen } from './cannot-listen.ts';
 import { type ForwardedResponse, type FrontPort, forwardedExchange } from './front-port.ts';
 import { defaultLimits, type ListenerLimits } from './listener-limits.ts';
 import type { CallingRequest, Claim, DirectHandler, ListenerOptions } from './listener-options.ts';
@@ -442,13 +443,6 @@ export class Listener {
     const body = errorBody(new PlatformError('internal', `internal error: see the server log for request ${requestId}`), requestId);
     respond(request, response, 500, ['content-type', 'application/json', 'x-request-id', requestId], body);
   }
-}
-
-/** The error of a server whose port cannot be bound. */
-export function cannotListen({ host, port }: Pick<ListenerOptions, 'host' | 'port'>, cause: unknown): PlatformError {
-  const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-  const what = inUse ? 'another program is using it; choose another --port (0: any free port)' : messageOf(cause);
-  return new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
 }
 
 /** It has the members that handlers of direct paths use. */

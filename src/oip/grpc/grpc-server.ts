@@ -17,7 +17,7 @@ import type { Caller } from '../../access/index.ts';
 import { invalidRequest } from '../../codecs/index.ts';
 import { isLoopback } from '../../config.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import { type BodyBudget, type Certificate, closePort } from '../../http/index.ts';
+import { type BodyBudget, type Certificate, cannotListenForGrpc, closePort } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
 import { auditGrpcRejection, logGrpcAccess, withCaller } from './access-log.ts';
 import { admit, type CallHead, countCall, headOf, lineOf, reserveBytes } from './admission.ts';
@@ -37,6 +37,16 @@ export interface GrpcOptions {
   readonly port: number;
   /** Null: plaintext, allowed only on loopback addresses. */
   readonly tls: Certificate | null;
+  /** Null: the server itself accepts connections. */
+  readonly fronts?: GrpcFronts | null;
+}
+
+/** Processes that accept the connections, decrypt them and pass them on. */
+export interface GrpcFronts {
+  /** `127.0.0.1:8001`; null if they serve no gRPC. */
+  readonly grpcAddress: string | null;
+  /** From now on, `take` gets each connection. Returns what ends that. */
+  serveGrpc(take: (socket: Socket) => void): () => void;
 }
 
 /** Limit of open calls per connection. */
@@ -62,11 +72,14 @@ export class GrpcServer {
   readonly #admission: EarlyAdmission;
   readonly #server: Server;
   readonly #injector: ConnectionInjector;
+  /** Listens, or has the connections that gateway processes pass on. */
   readonly #port: NetServer;
+  #endTaking = (): void => {};
   /** By client address and port. */
   readonly #sockets = new Map<string, Socket>();
   readonly #streams = new Set<InferStream>();
   #closed: Promise<void> | null = null;
+  #onEmpty = (): void => {};
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
   constructor(services: OipDeps, options: GrpcOptions) {
@@ -97,28 +110,40 @@ export class GrpcServer {
       'grpc.enable_channelz': 0,
     });
     this.#register();
-    this.#injector = this.#server.createConnectionInjector(credentialsOf(options.tls));
-    this.#port = createServer({ noDelay: true }, (socket) => {
-      const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-      this.#sockets.set(peer, socket);
-      socket.once('close', () => {
-        if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
-      });
-      this.#injector.injectConnection(socket);
-    });
+    const isPassedOn = (options.fronts ?? null) !== null;
+    this.#injector = this.#server.createConnectionInjector(credentialsOf(isPassedOn ? null : options.tls));
+    this.#port = createServer({ noDelay: true }, (socket) => this.#take(socket));
     this.#port.maxConnections = connectionsMax;
+  }
+
+  /** Each process has a limit of its own. */
+  #takePassedOn(socket: Socket): void {
+    if (this.#closed !== null || this.#sockets.size >= this.#services.listener.limits.connectionsMax) socket.destroy();
+    else this.#take(socket);
+  }
+
+  #take(socket: Socket): void {
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#sockets.set(peer, socket);
+    socket.once('close', () => {
+      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+      if (this.#sockets.size === 0) this.#onEmpty();
+    });
+    this.#injector.injectConnection(socket);
   }
 
   /** Returns `host:port` once connections are accepted. Throws `unavailable` if the address cannot be bound. */
   async listen(): Promise<string> {
-    const { host, port } = this.#options;
+    const { host, port, fronts = null } = this.#options;
+    if (fronts !== null) {
+      this.#endTaking = fronts.serveGrpc((socket) => this.#takePassedOn(socket));
+      return fronts.grpcAddress as string;
+    }
     this.#port.listen({ host, port, backlog: 1024 });
     try {
       await once(this.#port, 'listening');
     } catch (cause) {
-      const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      const what = inUse ? 'another program is using it; choose another --grpc-port (0: any free port, off: no gRPC)' : messageOf(cause);
-      throw new PlatformError('unavailable', `cannot listen for gRPC on ${host}:${port}: ${what}`, { cause });
+      throw cannotListenForGrpc({ host, port }, cause);
     }
     const { port: boundPort } = this.#port.address() as AddressInfo;
     return `${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
@@ -141,7 +166,12 @@ export class GrpcServer {
 
   async #close(timeoutMs: number): Promise<void> {
     const { clock } = this.#services;
-    const closed = new Promise<void>((resolve) => this.#port.close(() => resolve()));
+    this.#endTaking();
+    const closed = new Promise<void>((resolve) => {
+      if (this.#port.listening) this.#port.close(() => resolve());
+      else if (this.#sockets.size === 0) resolve();
+      else this.#onEmpty = resolve;
+    });
     this.#health.close();
     for (const stream of this.#streams) stream.finish();
     // `tryShutdown` calls back too early and `forceShutdown` needs channelz to know connections, so the sockets are tracked here.

@@ -1,9 +1,9 @@
 /** Opens the gRPC port. */
 import type { Config } from '../../config.ts';
 import { PlatformError } from '../../errors.ts';
-import type { Certificate } from '../../http/index.ts';
+import { type Certificate, grpcPortOf } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
-import type { GrpcOptions, GrpcServer } from './grpc-server.ts';
+import type { GrpcFronts, GrpcOptions, GrpcServer } from './grpc-server.ts';
 
 /** The open port. */
 export interface GrpcPort {
@@ -14,14 +14,16 @@ export interface GrpcPort {
   close(): Promise<void>;
 }
 
-/** The default gRPC port of Triton. */
-const grpcPortDefault = 8001;
-
-/** Null if gRPC is off, or if its default port is taken and none was configured. */
-export async function openGrpc({ host, port, grpcPort }: Config, services: OipDeps, tls: Certificate | null): Promise<GrpcPort | null> {
-  if (grpcPort === 'off') return null;
-  // With a random HTTP port, the gRPC port is random, too.
-  const server = await loadGrpcServer(services, { host, port: grpcPort ?? (port === 0 ? 0 : grpcPortDefault), tls });
+/** Null if gRPC is off, or if its default port is taken and none was configured. `fronts`: those of the server, if it has any. */
+export async function openGrpc(
+  config: Config,
+  services: OipDeps,
+  { tls, fronts }: { readonly tls: Certificate | null; readonly fronts: GrpcFronts | null },
+): Promise<GrpcPort | null> {
+  const { host, grpcPort } = config;
+  const port = grpcPortOf(config);
+  if (port === null || fronts?.grpcAddress === null) return null;
+  const server = await loadGrpcServer(services, { host, port, tls, fronts });
   try {
     return { address: await server.listen(), drain: (time) => server.drain(time), close: () => server.close() };
   } catch (error) {
