@@ -18,6 +18,19 @@ interface Decoded {
 
 const nothing: readonly Decoded[] = [];
 
+/** Frees the memory of large results that are no longer used, if they are all that it holds but for their frame. */
+export function releaseResultMemory(data: readonly Uint8Array[]): void {
+  const memory = data[0]?.buffer;
+  const bytes = data.reduce((sum, { length }) => sum + length, 0);
+  if (!(memory instanceof ArrayBuffer) || bytes <= chunkBytesMax || data.some(({ buffer }) => buffer !== memory)) return;
+  if (memory.byteLength - bytes <= frameBytesMax && !memory.detached) memory.transfer(0);
+}
+
+/** What a socket reads at once may hold other frames, too. */
+const chunkBytesMax = 64 * 1024;
+/** Head, names and shapes. */
+const frameBytesMax = 4096;
+
 /** Frees a large decoded body, unless a tensor is a view of it. */
 export function releaseBodyMemory(body: Buffer, decoded: readonly Decoded[] = nothing): void {
   if (body.length <= largeBytes) return;

@@ -1,5 +1,9 @@
-/** `npm run bench -- host-link`: the round trip of a run to a worker of this machine, and to one of a host, through its agent. */
+/**
+ * `npm run bench -- host-link`: the round trip of a run to a worker of this machine, and to one of a host, through its agent, and the
+ * processor time of the home and of the agent for it. Runs of the three take turns.
+ */
 
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Provider } from '../../src/providers/index.ts';
 import type { ServingLink, TensorParts } from '../../src/runtime/index.ts';
 import { floats, HostsFixture, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
@@ -7,36 +11,58 @@ import { TestCluster } from '../../test/links-fixture.ts';
 import { machine } from '../machine.ts';
 
 const warmUp = 50;
-/** By what is sent: rows of 12 bytes, and runs. */
+const rounds = 5;
+/** By what is sent: rows of 12 bytes, and runs in a round. */
 const loads = [
-  { what: '12 B', rows: 1, runs: 2000 },
-  { what: '600 kB', rows: 50_000, runs: 200 },
-  { what: '19 MB', rows: 1_600_000, runs: 5 },
+  { what: '12 B', rows: 1, runs: 500 },
+  { what: '600 kB', rows: 50_000, runs: 100 },
+  { what: '19 MB', rows: 1_600_000, runs: 3 },
 ] as const;
 
-/** Prints medians and 99th percentiles in milliseconds, and how many times longer a run by a host takes. */
+/** How a worker is reached. */
+interface Way {
+  readonly name: string;
+  readonly link: ServingLink;
+  /** The processes whose time counts, besides the worker's. */
+  readonly pids: readonly number[];
+}
+
+/** Per run: medians of the rounds. Times in milliseconds, processor time in microseconds. */
+interface Costs {
+  readonly p50: number;
+  readonly p99: number;
+  readonly cpuUs: number;
+}
+
+/** Prints medians and 99th percentiles, processor time, and ratios to the worker of this machine. */
 export async function hostLinkBench(): Promise<void> {
   const fixture = new HostsFixture();
   try {
     const local = await fixture.openLocal();
     const plain = await fixture.openHome();
-    await fixture.spawnHost(plain, 'h1');
+    const plainAgent = await fixture.spawnHost(plain, 'h1');
     const secure = await fixture.openHome();
     const cluster = await TestCluster.create();
     const [ofHome, ofAgent] = await Promise.all([
       cluster.identityOf({ role: 'node', name: 'a' }),
       cluster.identityOf({ role: 'host', name: 'h2' }),
     ]);
-    await fixture.spawnHost(secure, 'h2', { ofHome, ofAgent });
-    const links = [await linkOf(local), await linkOf(plain), await linkOf(secure)];
+    const secureAgent = await fixture.spawnHost(secure, 'h2', { ofHome, ofAgent });
+    const ways: readonly Way[] = [
+      { name: 'unix socket', link: await linkOf(local), pids: [process.pid] },
+      { name: 'host, TCP', link: await linkOf(plain), pids: [process.pid, plainAgent.pid as number] },
+      { name: 'host, TLS', link: await linkOf(secure), pids: [process.pid, secureAgent.pid as number] },
+    ];
     console.log(JSON.stringify(machine()));
-    console.log('| run | unix socket p50 / p99 ms | host, TCP | host, TLS | TLS to unix socket, p50 |\n|---|---|---|---|---|');
+    console.log(`| run | ${ways.map(({ name }) => `${name}: p50 / p99 ms, CPU us`).join(' | ')} | TLS to unix socket: p50, CPU |`);
+    console.log('|---|---|---|---|---|');
     for (const { what, rows, runs } of loads) {
-      const times = [];
-      for (const link of links) times.push(await timesOf(link, [floats('x', [rows, 3], 0.5)], runs));
-      const texts = times.map(({ p50, p99 }) => `${p50.toFixed(3)} / ${p99.toFixed(3)}`);
-      const ratio = (times.at(-1)?.p50 ?? 0) / (times[0]?.p50 ?? 1);
-      console.log(`| ${[what, ...texts, `${ratio.toFixed(2)} x`].join(' | ')} |`);
+      const costs = await costsOf(ways, [floats('x', [rows, 3], 0.5)], runs);
+      const texts = costs.map(({ p50, p99, cpuUs }) => `${p50.toFixed(3)} / ${p99.toFixed(3)}, ${cpuUs.toFixed(0)}`);
+      const [first, last] = [costs[0] as Costs, costs.at(-1) as Costs];
+      console.log(
+        `| ${[what, ...texts, `${(last.p50 / first.p50).toFixed(2)} x, ${(last.cpuUs / first.cpuUs).toFixed(2)} x`].join(' | ')} |`,
+      );
     }
   } finally {
     await fixture.close();
@@ -49,12 +75,21 @@ async function linkOf(provider: Provider): Promise<ServingLink> {
   return provider.link('bench') as ServingLink;
 }
 
-async function timesOf(
-  link: ServingLink,
-  inputs: readonly TensorParts[],
-  runs: number,
-): Promise<{ readonly p50: number; readonly p99: number }> {
-  for (let run = 0; run < Math.min(warmUp, runs); run++) await link.run(inputs);
+async function costsOf(ways: readonly Way[], inputs: readonly TensorParts[], runs: number): Promise<Costs[]> {
+  for (const { link } of ways) for (let run = 0; run < Math.min(warmUp, runs); run++) await link.run(inputs);
+  const all = ways.map(() => [] as Costs[]);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, way] of ways.entries()) all[index]?.push(await roundOf(way, inputs, runs));
+  }
+  return all.map((costs) => ({
+    p50: medianOf(costs.map(({ p50 }) => p50)),
+    p99: medianOf(costs.map(({ p99 }) => p99)),
+    cpuUs: medianOf(costs.map(({ cpuUs }) => cpuUs)),
+  }));
+}
+
+async function roundOf({ link, pids }: Way, inputs: readonly TensorParts[], runs: number): Promise<Costs> {
+  const before = cpuUsOf(pids);
   const times = new Float64Array(runs);
   for (let run = 0; run < runs; run++) {
     const startMs = performance.now();
@@ -62,5 +97,20 @@ async function timesOf(
     times[run] = performance.now() - startMs;
   }
   times.sort();
-  return { p50: times[runs >> 1] as number, p99: times[Math.floor(0.99 * (runs - 1))] as number };
+  const cpuUs = (cpuUsOf(pids) - before) / runs;
+  return { p50: times[runs >> 1] as number, p99: times[Math.floor(0.99 * (runs - 1))] as number, cpuUs };
+}
+
+/** Of all threads of these processes. */
+function cpuUsOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]) / 1000;
+    }
+    return sum;
+  }, 0);
+}
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 }

@@ -4,6 +4,7 @@ export {
   type Frame,
   FrameReader,
   failureOf,
+  frameBytes,
   frameBytesMax,
   headBytes,
   kinds,

@@ -1,5 +1,6 @@
 /** The agent's end of its link: does what the home commands, relays its runs to workers of this machine, and reports them. */
 import type { Duplex } from 'node:stream';
+import { releaseMemory, releaseResultMemory } from '../../buffer-release.ts';
 import { type Clock, every } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import { errorOf, type Frame, malformedFrame, readFrameBody, type WireFailure, WorkerLost } from '../../runtime/index.ts';
@@ -228,7 +229,11 @@ export class AgentLink {
     const { inputs, ids } = readRelayedRun(frame, signature);
     worker.link
       .run(inputs, ids, plan)
-      .then((result) => this.#channel.send(call, relayedResultFrame(call, result, worker.spec.plans)))
+      .then((result) => {
+        releaseMemory(frame.bytes); // its inputs were read
+        const outputs = result.outputs.map(({ data }) => data);
+        this.#channel.send(call, relayedResultFrame(call, result, worker.spec.plans), () => releaseResultMemory(outputs));
+      })
       .catch((error: unknown) => this.#failed(call, error));
   }
 

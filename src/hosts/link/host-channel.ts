@@ -5,8 +5,9 @@
 import type { Duplex } from 'node:stream';
 import { type Clock, every } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
-import { type Frame, FrameReader, frameBytesMax, malformedFrame, parseFrame } from '../../runtime/index.ts';
-import { beatFrame, hostKinds, jsonFrame, partHead, readPart } from './host-frames.ts';
+import type { Frame } from '../../runtime/index.ts';
+import { HostFrameReader } from './host-frame-reader.ts';
+import { beatFrame, hostKinds, jsonFrame, partHead } from './host-frames.ts';
 import { fieldsOf, numberOf } from './reports.ts';
 import { echoBit, type MeasuredLink, RoundTrips } from './round-trips.ts';
 
@@ -14,11 +15,6 @@ import { echoBit, type MeasuredLink, RoundTrips } from './round-trips.ts';
 const partBytesMax = 128 * 1024;
 /** Parts in the buffers of the socket. */
 const windowBytes = 512 * 1024;
-/** Received frames that are not parts. A report has the signature of its model. */
-const wholeBytesMax = 1024 * 1024;
-/** Of all frames that are received in parts. */
-const partialBytesMax = 2 * frameBytesMax;
-const partialCountMax = 4096;
 
 const beatEveryMs = 500;
 /** One of this many beats is echoed, whatever else is sent. */
@@ -38,15 +34,12 @@ export interface HostChannelDeps {
 }
 
 interface OutgoingFrame {
+  /** Called once none of its memory is read any more. */
+  readonly written: (() => void) | undefined;
   /** What is still to be sent. */
   readonly buffers: Buffer[];
   readonly frameBytes: number;
   restBytes: number;
-}
-
-interface IncomingFrame {
-  readonly bytes: Buffer;
-  filled: number;
 }
 
 /** Frames of one call arrive in the order in which they were sent. */
@@ -55,9 +48,8 @@ export class HostChannel {
   readonly #deps: HostChannelDeps;
   /** By call: frames that wait behind a large one. The first call is the next to send a part. */
   readonly #outgoing = new Map<number, OutgoingFrame[]>();
-  readonly #incoming = new Map<number, IncomingFrame>();
+  readonly #reader = new HostFrameReader((frame) => this.#take(frame));
   readonly #stopBeats: () => void;
-  #incomingBytes = 0;
   #outgoingBytes = 0;
   /** Bytes of parts that the socket has not written yet. */
   #writingBytes = 0;
@@ -73,11 +65,10 @@ export class HostChannel {
     this.#socket = socket;
     this.#deps = deps;
     this.#receivedAtMs = deps.clock.nowMs();
-    const reader = new FrameReader((frame) => this.#take(frame), wholeBytesMax);
     socket.on('data', (chunk: Buffer) => {
       this.#receivedAtMs = deps.clock.nowMs();
       try {
-        if (!this.#hasEnded) reader.push(chunk);
+        if (!this.#hasEnded) this.#reader.push(chunk);
       } catch (error) {
         this.end(messageOf(error));
       }
@@ -114,13 +105,13 @@ export class HostChannel {
     return this.#outgoing.has(call);
   }
 
-  /** The memory of the frame must not change while `isSending`. */
-  send(call: number, frame: readonly Buffer[]): void {
+  /** The memory of the frame must not change while `isSending`. `written` is called once it is not read any more, if the frame is large. */
+  send(call: number, frame: readonly Buffer[], written?: () => void): void {
     if (this.#hasEnded) return;
     const frameBytes = frame.reduce((sum, { length }) => sum + length, 0);
     const waiting = this.#outgoing.get(call);
     if (waiting === undefined && frameBytes <= partBytesMax) return this.#write(frame);
-    const outgoing = { buffers: [...frame], frameBytes, restBytes: frameBytes };
+    const outgoing = { written, buffers: [...frame], frameBytes, restBytes: frameBytes };
     this.#outgoingBytes += frameBytes;
     if (waiting === undefined) this.#outgoing.set(call, [outgoing]);
     else waiting.push(outgoing);
@@ -133,7 +124,7 @@ export class HostChannel {
     this.#hasEnded = true;
     this.#stopBeats();
     this.#outgoing.clear();
-    this.#incoming.clear();
+    this.#reader.clear();
     // What was written before, such as a farewell, is still sent.
     this.#socket.end();
     setImmediate(() => this.#socket.destroy());
@@ -165,13 +156,15 @@ export class HostChannel {
       const frame = frames[0] as OutgoingFrame;
       this.#outgoing.delete(call);
       const part = takePart(frame);
-      if (frame.restBytes === 0) frames.shift();
+      const isLast = frame.restBytes === 0;
+      if (isLast) frames.shift();
       if (frames.length > 0) this.#outgoing.set(call, frames);
       const bytes = part.reduce((sum, { length }) => sum + length, 0);
       this.#outgoingBytes -= bytes;
       this.#writingBytes += bytes;
       this.#write([partHead(call, frame.frameBytes, bytes), ...part], () => {
         this.#writingBytes -= bytes;
+        if (isLast) frame.written?.();
         this.#sendParts();
       });
     }
@@ -180,34 +173,7 @@ export class HostChannel {
   #take(frame: Frame): void {
     if (this.#hasEnded) return;
     if (frame.kind === hostKinds.beat) return this.#takeBeat(frame);
-    if (frame.kind !== hostKinds.part) return this.#deps.onFrame(frame);
-    const whole = this.#filled(frame);
-    if (whole !== null) this.#deps.onFrame(parseFrame(whole));
-  }
-
-  /** Adds a part. Null while the frame is not whole. */
-  #filled(part: Frame): Buffer | null {
-    const { frameBytes, content } = readPart(part);
-    let incoming = this.#incoming.get(part.call);
-    if (incoming === undefined) {
-      const isAllowed = frameBytes >= content.length && frameBytes <= frameBytesMax && frameBytes % 8 === 0;
-      if (!isAllowed) throw malformedFrame(`a frame in parts has ${frameBytes} bytes, expected at most ${frameBytesMax}`);
-      this.#incomingBytes += frameBytes;
-      if (this.#incomingBytes > partialBytesMax || this.#incoming.size >= partialCountMax)
-        throw malformedFrame(`frames in parts have ${this.#incomingBytes} bytes together, expected at most ${partialBytesMax}`);
-      // Not filled: memory that never arrives is never used.
-      incoming = { bytes: Buffer.allocUnsafeSlow(frameBytes), filled: 0 };
-      this.#incoming.set(part.call, incoming);
-    }
-    const { bytes } = incoming;
-    if (bytes.length !== frameBytes || incoming.filled + content.length > bytes.length)
-      throw malformedFrame('a part does not fit its frame');
-    incoming.filled += content.copy(bytes, incoming.filled);
-    if (incoming.filled < bytes.length) return null;
-    this.#incoming.delete(part.call);
-    this.#incomingBytes -= bytes.length;
-    if (bytes.readUInt32LE(0) !== bytes.length) throw malformedFrame('a frame in parts has another length than its parts');
-    return bytes;
+    this.#deps.onFrame(frame);
   }
 
   #takeBeat({ call, message }: Frame): void {

@@ -83,7 +83,8 @@ export const hostKinds = {
 
 /** Fixed bytes before the ids of a run. */
 const runBytes = 8;
-const partBytes = 8;
+/** Fixed bytes before those of a part. */
+export const partBytes = 8;
 
 /** A frame without text and body. `beat`: its number; 0 if no echo is expected. */
 export function beatFrame(beat = 0): Buffer {
@@ -99,13 +100,6 @@ export function partHead(call: number, frameBytes: number, bytes: number): Buffe
   head.writeUInt32LE(frameBytes, headBytes);
   head.writeUInt32LE(bytes, headBytes + 4);
   return head;
-}
-
-/** The size of the whole frame, and these bytes of it. Throws if they are cut off. */
-export function readPart({ bytes, bodyOffset: at }: Frame): { readonly frameBytes: number; readonly content: Buffer } {
-  const end = at + partBytes > bytes.length ? Number.POSITIVE_INFINITY : at + partBytes + bytes.readUInt32LE(at + 4);
-  if (end > bytes.length) throw malformedFrame('its bytes are truncated');
-  return { frameBytes: bytes.readUInt32LE(at), content: bytes.subarray(at + partBytes, end) };
 }
 
 /** `link`: the number of the worker's link on its host. Throws `invalid_request` for an input that the model does not have, and `too_large`. */
