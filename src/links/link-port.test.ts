@@ -281,6 +281,28 @@ test('connections without an introduction are limited in number, in total and by
   for (const link of links) link.destroy();
 });
 
+test('addresses that take all places of unfinished connections lose some to another address', async (context) => {
+  const { pair } = await virtualPair(context, { ...defaultLinkLimits, pendingMax: 6, pendingOfAddressMax: 3 });
+  pair.port.serve('front', ['node'], () => undefined);
+  const [host, port] = pair.address.split(':');
+  const held: Socket[] = [];
+  for (const localAddress of ['127.0.0.2', '127.0.0.3', '127.0.0.2', '127.0.0.3', '127.0.0.2', '127.0.0.3']) {
+    const socket = connectTcp({ host, port: Number(port), localAddress });
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    held.push(socket);
+    while (pair.port.pendingCount < held.length) await new Promise(setImmediate);
+  }
+  const link = await (await pair.dialerOf(nodePeer)).dial('front', {}, soon());
+  await ended(held[0] as Socket);
+  assert.deepEqual(
+    held.map(({ destroyed }) => destroyed),
+    [true, false, false, false, false, false],
+  );
+  assert.equal(pair.port.peers.length, 1);
+  for (const socket of [link, ...held]) socket.destroy();
+});
+
 test('a new certificate counts for new connections, and open links stay', async (context) => {
   const pair = await linkedPair(context);
   pair.port.serve('host', ['host'], (socket) => void socket.pipe(socket));

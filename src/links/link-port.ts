@@ -194,7 +194,7 @@ export class LinkPort {
   #accept(raw: Socket): void {
     const { remoteAddress: address, remotePort } = raw;
     raw.on('error', () => undefined);
-    if (address === undefined || this.#isFull(address)) {
+    if (address === undefined || !this.#hasPlace(address)) {
       raw.destroy();
       return;
     }
@@ -209,12 +209,24 @@ export class LinkPort {
     this.#tls.emit('connection', raw);
   }
 
-  #isFull(address: string): boolean {
+  /** If all places are taken, the address with most of them loses its oldest one to an address with fewer. */
+  #hasPlace(address: string): boolean {
     const { pendingMax, pendingOfAddressMax, linksMax } = this.#limits;
-    if (this.#raws.size >= linksMax || this.#pending.size >= pendingMax) return true;
-    let ofAddress = 0;
-    for (const pending of this.#pending.values()) if (pending.address === address) ofAddress++;
-    return ofAddress >= pendingOfAddressMax;
+    if (this.#raws.size >= linksMax) return false;
+    const counts = new Map<string, number>();
+    for (const pending of this.#pending.values()) counts.set(pending.address, (counts.get(pending.address) ?? 0) + 1);
+    const own = counts.get(address) ?? 0;
+    if (own >= pendingOfAddressMax) return false;
+    if (this.#pending.size < pendingMax) return true;
+    const most = Math.max(...counts.values());
+    if (most <= own + 1) return false;
+    for (const [key, pending] of this.#pending) {
+      if (counts.get(pending.address) !== most) continue;
+      this.#settle(key);
+      pending.raw.destroy();
+      return true;
+    }
+    return false;
   }
 
   #settle(key: string): void {
