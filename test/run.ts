@@ -1,5 +1,5 @@
 /**
- * Runs the tests: `node test/run.ts [quick | ci | long] [slow]`.
+ * Runs the tests: `node test/run.ts [quick | ci | long] [slow] [checked]`.
  *
  * Tests of the sources share processes (`shared-process.ts`), because a process of its own costs a file more than its tests do. So do
  * those that start servers, some in each. What measures its own process gets one of its own; those that mostly wait run beside them, two at
@@ -9,8 +9,8 @@
  * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `ci` runs those that CI runs in
  * addition, because they take a third of all the time and few changes break them, such as clients and libraries of others. `long` runs
  * those that take too long for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists
- * what takes longest, and which files and folders use most of the processor, instead of every test. With FAST_CHECK_SEED=NUMBER in the
- * environment, random cases are the same each time.
+ * what takes longest, and which files and folders use most of the processor, instead of every test. `checked` runs the checks of package.json
+ * beside the tests, at a low priority (`checks.ts`). With FAST_CHECK_SEED=NUMBER in the environment, random cases are the same each time.
  *
  * A few failed files run once more, alone: thousands of tests with real processes, side by side on two processors, have a race left in
  * them now and then, and one race should not hide what the run says about a change. What passes only then is named as unstable at the
@@ -23,12 +23,13 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findInterpreter } from '../src/environments/interpreter.ts';
 import { bundleServer } from './bundle/bundled-server.ts';
+import { runChecks, textOf } from './checks.ts';
 import { shareChromium } from './console/chromium.ts';
 import { buildConsole } from './console/console-build.ts';
 import { cpuTables } from './file-cpu.ts';
 
 const root = join(import.meta.dirname, '..');
-const [isQuick, isCi, isLong, isSlow] = ['quick', 'ci', 'long', 'slow'].map((word) => process.argv.includes(word));
+const [isQuick, isCi, isLong, isSlow, isChecked] = ['quick', 'ci', 'long', 'slow', 'checked'].map((word) => process.argv.includes(word));
 /** With three of them beside the others, two processors are so busy that tests with real clients miss their times. */
 const sideBySide = '--test-concurrency=2';
 const oneByOne = '--test-concurrency=1';
@@ -226,6 +227,8 @@ async function runUsual(): Promise<Counts[]> {
   return runs.flat();
 }
 
+// At a low priority they use what the tests leave, which wait for a part of their time.
+const checking = isChecked ? runChecks(isQuick ? ['lint'] : ['lint', 'format:check', 'unused']) : [];
 // Once for all files that need them.
 const python = await findInterpreter();
 if (!isQuick) buildConsole();
@@ -252,7 +255,10 @@ if (cpuFile !== null) {
   rmSync(dirname(cpuFile), { recursive: true });
 }
 if (again === 0) process.stdout.write(`unstable, passed only when run again, alone: ${failedFiles.join(', ')}\n`);
-process.exitCode = again ?? Math.max(...runs.map(({ code }) => code));
+// A failed check stands far above: once more, where it is seen.
+const failedChecks = (await checking).filter(({ code }) => code !== 0);
+for (const failed of failedChecks) process.stdout.write(`\n${textOf(failed)}`);
+process.exitCode = Math.max(again ?? Math.max(...runs.map(({ code }) => code)), ...failedChecks.map(({ code }) => code));
 
 await browser?.close();
 
