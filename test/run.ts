@@ -6,11 +6,12 @@
  * a time. All run side by side: two processes that start servers and one that does not; when those of one kind are over, the other kind has
  * its place.
  *
- * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `ci` runs those that CI runs in
- * addition, because they take a third of all the time and few changes break them, such as clients and libraries of others. `long` runs
- * those that take too long for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists
- * what takes longest, and which files and folders use most of the processor, instead of every test. `checked` runs the checks of package.json
- * beside the tests, at a low priority (`checks.ts`). With FAST_CHECK_SEED=NUMBER in the environment, random cases are the same each time.
+ * `quick` runs only those that share a process, and of them none that starts processes, simulates or needs PostgreSQL. `ci` runs those
+ * that CI runs in addition, because they take a third of all the time and few changes break them, such as clients and libraries of others.
+ * `long` runs those that take too long for every change: the files `*.long.test.ts`, and all clients with their older generations too.
+ * `slow` lists what takes longest, and which files and folders use most of the processor, instead of every test. `checked` runs the checks
+ * of package.json beside the tests, at a low priority (`checks.ts`). With FAST_CHECK_SEED=NUMBER in the environment, random cases are the
+ * same each time.
  *
  * A few failed files run once more, alone: thousands of tests with real processes, side by side on two processors, have a race left in
  * them now and then, and one race should not hide what the run says about a change. What passes only then is named as unstable at the
@@ -46,9 +47,9 @@ const ownProcess =
 const sharedProcesses = 3;
 /** Files that start servers, in one process. */
 const filesWithServers = 12;
-/** Of those, `quick` has none. Hooks for a whole file start something. */
+/** Of those, `quick` has none. Hooks for a whole file start something; so does what starts processes. Forecasters learn from many days. */
 const takesLong =
-  /^(?:before|after)(?:Each)?\(|\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|traces)\.ts'|simulat|from '\.\/replay/m;
+  /^(?:before|after)(?:Each)?\(|\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|training-fixture|hosts?-fixture|traces)\.ts'|simulat|from '\.\/replay|\bLocalProvider\b|\b(?:spawn|execFile)(?:Sync)?\(|\bcreateForecaster\(|\bAnalyticTables\b/m;
 
 /** Files that keep less than a quarter of a processor busy: most of their time, processes start and stop, or a time limit passes. */
 const waits: readonly string[] = [
@@ -67,7 +68,7 @@ const waits: readonly string[] = [
 /** Run by CI alone, after the others. */
 const forCi: readonly RegExp[] = [
   // Clients and libraries of others. Of those for AWS, all but what a new setting or member breaks first.
-  /^test\/compat\/(?:mlflow|oip\/triton|aws\/(?!coverage|example-boto3|identity|settings-stay))/,
+  /^test\/compat\/(?:mlflow|oip\/(?:triton|grpc-js)|aws\/(?!coverage|settings-stay))/,
   /^test\/python\/(?:forms|models|selection|worker)\./,
   /^test\/object-stores\/moto/,
   /^test\/end-to-end\/examples/,
@@ -75,8 +76,10 @@ const forCi: readonly RegExp[] = [
   /^test\/fuzz\/(?!cli|decoders|python-files)/,
   // Pages of the console beside the way from a model to its endpoint.
   /^test\/console\/(?:alarms|environments|pipelines|python-models|roll-back|selection|training)/,
-  // Each kills or compares for half a minute what other files prove in parts.
-  /^test\/end-to-end\/(?:challenger|killed-executions|standby)/,
+  // Each kills, restores, trains or compares for half a minute what other files prove in parts.
+  /^test\/end-to-end\/(?:backup|captured-training|challenger|killed-executions|kills|pipelines|standby)\./,
+  // What `npm run test:cluster` kills more often.
+  /^test\/cluster\/home-changes/,
 ];
 
 interface TestFile {
