@@ -35,7 +35,7 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
       return ready.length > 0;
     });
     const [{ pid, restarts, host, zone } = { pid: null, restarts: 0, host: null, zone: null }] = ready;
-    assert.equal(zone, host === null ? null : `zone-${host}`);
+    assert.equal(zone, host === 'a' ? 'home' : host === null ? null : `zone-${host}`);
     return { pid, restarts, host: host ?? 'none' };
   };
 
@@ -49,7 +49,6 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     }
     await fixture.start('a');
     await fixture.start('b');
-    await hosts.join(fixture, 'a', 'h1', 'h2');
     await fixture.deployDigits('a');
     load = new Load(fixture, { ...fixture.digits, perNode: 2 });
     await load.use('b');
@@ -60,6 +59,16 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
     await load?.use();
     await fixture?.close();
     hosts.close();
+  });
+
+  test('the worker that the home started alone moves to a host that joins, and fails no request', async () => {
+    assert.equal((await worker('a')).host, 'a');
+    load.reset();
+    await hosts.join(fixture, 'a', 'h1', 'h2');
+    await until('the worker runs on a host', async () => (await worker('a')).host !== 'a');
+    const answered = load.report().answered;
+    await until('requests are answered', () => load.report().answered > answered + 20);
+    assert.deepEqual(load.report().failed, []);
   });
 
   test('a Python model runs on a host, which makes its environment without a package index', { skip: skipPython }, async () => {
