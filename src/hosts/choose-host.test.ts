@@ -135,7 +135,7 @@ describe('the reason of a choice', () => {
       zone: 'b',
       fitting: 2,
       reason:
-        'b1 has 8 of 8 vCPU and 16 of 16 GiB free, and its zone b has not the other instance; it has the model already; there is room on a1, too',
+        'b1 has 8 of 8 vCPU and 16 of 16 GiB free, and the other instance is not in its zone b; it has the model already; there is room on a1, too',
     });
   });
 

@@ -74,9 +74,12 @@ function spreadText(pool: HostPool, { facts, zone, instances }: PooledHost, { va
   const others = pool.instancesOf(variant);
   if (others === 0) return '';
   const inZone = pool.instancesByZone(variant)?.[zone] ?? 0;
-  const all = others === 1 ? 'the other instance' : `the ${others} other instances`;
-  const zoneText = `its zone ${facts.zone} has ${inZone === 0 ? (others === 1 ? 'not' : 'none of') : `${inZone} of`} ${all}`;
-  return `, and ${zoneText}${inZone === 0 ? '' : `, the host ${instances.get(variant) ?? 0}`}`;
+  if (inZone === 0)
+    return others === 1
+      ? `, and the other instance is not in its zone ${facts.zone}`
+      : `, and its zone ${facts.zone} has none of the ${others} other instances`;
+  const all = others === 1 ? 'the other instance' : `${inZone} of the ${others} other instances`;
+  return `, and its zone ${facts.zone} has ${all}, the host ${instances.get(variant) ?? 0}`;
 }
 
 function namesText(names: readonly string[]): string {
@@ -85,8 +88,7 @@ function namesText(names: readonly string[]): string {
   return listed.length === 1 ? (listed[0] ?? '') : `${listed.slice(0, -1).join(', ')} and ${listed.at(-1)}`;
 }
 
+/** Empty if it is not known how many instances there are to be. */
 function progressText(pool: HostPool, { kind, variant, instances }: PlacementRequest): string {
-  if (kind === 'function') return '';
-  const placed = pool.instancesOf(variant);
-  return instances === null ? `${placed} placed, one more is not: ` : `${Math.min(placed, instances)} of ${instances} placed: `;
+  return kind === 'function' || instances === null ? '' : `${Math.min(pool.instancesOf(variant), instances)} of ${instances} placed: `;
 }

@@ -68,7 +68,7 @@ function clusterBody(): ClusterBody {
       }),
     ],
     moving: [{ worker: 'digits.alltraffic.3.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h2', since: at(3) }],
-    pending: [{ worker: 'resnet.alltraffic.1.0', endpoint: 'resnet', reason, since: at(300) }],
+    pending: [{ worker: 'resnet.alltraffic.1.0', endpoint: 'resnet', host: null, reason, since: at(300) }],
     recent: [placed('1', 'digits.alltraffic.3.0', 'h1', 'h2', 'host-draining'), placed('2', 'digits.alltraffic.3.1', null, 'h3', 'start')],
     wanted: {
       hosts: 5,
@@ -101,11 +101,18 @@ function hostDetail(): HostDetailBody {
     {
       worker: 'digits.alltraffic.3.2',
       endpoint: 'digits',
+      host: 'h1',
       reason: 'no ready host has 2 vCPU and 4 GiB free: h2 has 1 of 16 vCPU and 44 of 64 GiB, h4 is lost',
       since: at(9),
     },
   ];
   return { ...host('h1', 'a', { state: 'draining', worker_count: workers.length }), workers, blocked };
+}
+
+function lostHost(): HostDetailBody {
+  const lost = clusterBody().hosts.find(({ name }) => name === 'h4');
+  assert(lost !== undefined);
+  return { ...lost, workers: [], blocked: [] };
 }
 
 describe('the page of a cluster', { skip: noBrowser }, () => {
@@ -127,7 +134,12 @@ describe('the page of a cluster', { skip: noBrowser }, () => {
     await view.page.route('**/api/v1/cluster/hosts/**', (route) => {
       const { method, url } = { method: route.request().method(), url: new URL(route.request().url()) };
       if (method === 'POST') calls.push(url.pathname);
-      return route.fulfill({ json: hostDetail() });
+      return route.fulfill({ json: url.pathname.endsWith('/h4') ? lostHost() : hostDetail() });
+    });
+    await view.page.route('**/api/v1/cluster/{nodes,hosts}/*', (route) => {
+      if (route.request().method() !== 'DELETE') return route.fallback();
+      calls.push(`DELETE ${new URL(route.request().url()).pathname}`);
+      return route.fulfill({ status: 204 });
     });
     await view.goTo(place);
     return { view, calls };
@@ -160,6 +172,23 @@ describe('the page of a cluster', { skip: noBrowser }, () => {
       view.assertQuiet();
     });
   }
+
+  test('removes a dead node and a lost host, after a question', async () => {
+    const { view, calls } = await openCluster({ width: 1400 }, '/cluster?host=h4');
+    const { page } = view;
+    await page.getByRole('button', { name: 'Remove node c' }).click();
+    assert.equal(await page.getByRole('button', { name: /^Remove node [ab]/, includeHidden: true }).count(), 0, 'only the dead node');
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('its certificates are refused').waitFor();
+    await view.assertAccessible();
+    await dialog.getByRole('button', { name: 'Remove node' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    await page.getByRole('button', { name: 'Remove', exact: true }).click();
+    await dialog.getByRole('button', { name: 'Remove host' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    assert.deepEqual(calls, ['DELETE /api/v1/cluster/nodes/c', 'DELETE /api/v1/cluster/hosts/h4']);
+    view.assertQuiet();
+  });
 
   test('says on a server that is alone how a cluster begins, and is not in the sidebar', async () => {
     const view = await made.open('/cluster');

@@ -18,6 +18,7 @@ import { HostDetail } from './host-detail.tsx';
 import { HostTable } from './host-table.tsx';
 import { clockText, NodeMark, vcpus } from './marks.tsx';
 import { PlacementCards } from './placement-cards.tsx';
+import { RemoveNode } from './remove-node.tsx';
 
 const refreshMs = 2000;
 
@@ -93,9 +94,9 @@ function Numbers({ cluster: { nodes, hosts, wanted, pending, moving } }: { reado
           note: moving.length === 0 ? 'none moves' : `${plural(moving.length, 'worker')} on the move`,
         },
         {
-          label: 'Without host',
+          label: 'Waiting for room',
           value: count(pending.length),
-          note: pending[0]?.reason ?? 'every worker has one',
+          note: pending.length === 0 ? 'every worker has a host' : 'no host has room, see below',
           ...(pending.length === 0 ? {} : { tone: 'warn' as const }),
         },
       ]}
@@ -112,7 +113,16 @@ type NodeRow = ClusterBody['nodes'][number];
 function Nodes({ cluster: { nodes, database_away_since: awaySince } }: { readonly cluster: ClusterBody }): ReactElement {
   const columns: readonly TableColumn<NodeRow>[] = [
     { title: 'Node', sort: ({ name }) => name, cell: ({ name }) => <span className="cluster-name">{name}</span> },
-    { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <NodeMark state={state} /> },
+    {
+      title: 'State',
+      sort: ({ state }) => state,
+      cell: ({ name, state }) => (
+        <span className="node-state">
+          <NodeMark state={state} />
+          {isOver(state) ? <RemoveNode name={name} /> : null}
+        </span>
+      ),
+    },
     {
       title: 'Lease',
       isNumber: true,

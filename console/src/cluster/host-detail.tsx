@@ -4,13 +4,13 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { HostDetailBody } from '../../../src/api/index.ts';
-import { get, path, post } from '../api/client.ts';
+import { get, path, post, remove } from '../api/client.ts';
 import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Ago } from '../kit/format/ago.tsx';
-import { mib, plural, sentence } from '../kit/format/format.ts';
+import { mib, plural } from '../kit/format/format.ts';
 import { LoadedContent } from '../kit/page/loaded.tsx';
 import { Note } from '../kit/page/note.tsx';
 import { HostMark, HostWorkerMark, vcpus } from './marks.tsx';
@@ -35,7 +35,7 @@ export function HostDetail({ name }: { readonly name: string }): ReactElement {
           {host.blocked.map(({ worker, reason }) => (
             <div className="body" key={worker}>
               <Note tone="warn" title={`${worker} cannot leave.`}>
-                {sentence(reason)}
+                {reason}
               </Note>
             </div>
           ))}
@@ -84,6 +84,7 @@ function HostActions({ host: { name, state, workers, is_home: isHome } }: { read
   const mayChange = useHasPermission('administer');
   const client = useQueryClient();
   const [isDraining, setIsDraining] = useState(false);
+  const [isRemoving, setIsRemoving] = useState(false);
   if (!mayChange || isHome) return null;
   const change = async (verb: 'drain' | 'cordon' | 'uncordon'): Promise<void> => {
     await post(path(`/cluster/hosts/:host/${verb}`, { host: name }));
@@ -105,6 +106,23 @@ function HostActions({ host: { name, state, workers, is_home: isHome } }: { read
         <Button size="xs" onClick={() => void change('uncordon')}>
           Uncordon
         </Button>
+      ) : null}
+      {state === 'lost' ? (
+        <Button size="xs" onClick={() => setIsRemoving(true)}>
+          Remove
+        </Button>
+      ) : null}
+      {isRemoving ? (
+        <Confirm
+          title={`Remove host ${name}?`}
+          consequences={['Its certificate is refused at once, and it is listed no more.', 'It can join again with a new token.']}
+          action="Remove host"
+          onConfirm={async () => {
+            await remove(path('/cluster/hosts/:host', { host: name }));
+            await client.invalidateQueries({ queryKey: ['cluster'] });
+          }}
+          onClose={() => setIsRemoving(false)}
+        />
       ) : null}
       {isDraining ? (
         <Confirm

@@ -5,7 +5,6 @@ import type { ClusterBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Ago } from '../kit/format/ago.tsx';
-import { sentence } from '../kit/format/format.ts';
 
 type Recent = ClusterBody['recent'][number];
 type Pending = ClusterBody['pending'][number];
@@ -28,8 +27,8 @@ export function PlacementCards({ cluster: { moving, pending, recent } }: { reado
         </Card>
       )}
       {pending.length === 0 ? null : (
-        <Card title="Without host" className="section">
-          <DataTable caption="Workers without host" columns={pendingColumns} rows={pending} keyOf={({ worker }) => worker} />
+        <Card title="Waiting for room" className="section">
+          <DataTable caption="Workers that wait for room" columns={pendingColumns} rows={pending} keyOf={({ worker }) => worker} />
         </Card>
       )}
       <Card title="Placements" className="section" footer="Each placement of an instance is a decision of its endpoint.">
@@ -45,18 +44,27 @@ export function PlacementCards({ cluster: { moving, pending, recent } }: { reado
   );
 }
 
+function When({ at }: { readonly at: string }): ReactElement {
+  return (
+    <span className="placement-when">
+      <Ago at={at} />
+    </span>
+  );
+}
+
 const movingColumns: readonly TableColumn<Moving>[] = [
   { title: 'Worker', cell: ({ worker }) => <span className="mono">{worker}</span> },
   { title: 'From', cell: ({ from }) => from ?? <span className="dim">–</span> },
   { title: 'To', cell: ({ to }) => to },
   { title: 'Because', isWide: true, cell: ({ cause, from }) => `${from ?? 'its host'} ${causes[cause]}` },
-  { title: 'Since', isWide: true, cell: ({ since }) => <Ago at={since} /> },
+  { title: 'Since', isWide: true, cell: ({ since }) => <When at={since} /> },
 ];
 
 const pendingColumns: readonly TableColumn<Pending>[] = [
   { title: 'Worker', cell: ({ worker }) => <span className="mono">{worker}</span> },
-  { title: 'Because', cell: ({ reason }) => <span className="placement-why">{sentence(reason)}</span> },
-  { title: 'Since', isWide: true, cell: ({ since }) => <Ago at={since} /> },
+  { title: 'Still on', isWide: true, cell: ({ host }) => host ?? <span className="dim">–</span> },
+  { title: 'Because', cell: ({ reason }) => <span className="placement-why">{reason}</span> },
+  { title: 'Since', isWide: true, cell: ({ since }) => <When at={since} /> },
 ];
 
 const recentColumns: readonly TableColumn<Recent>[] = [
@@ -73,6 +81,6 @@ const recentColumns: readonly TableColumn<Recent>[] = [
       </Link>
     ),
   },
-  { title: 'Why', isWide: true, cell: ({ reason }) => <span className="mut placement-why">{sentence(reason)}</span> },
-  { title: 'When', sort: ({ at }) => at, cell: ({ at }) => <Ago at={at} /> },
+  { title: 'Why', isWide: true, cell: ({ reason }) => <span className="mut placement-why">{reason}</span> },
+  { title: 'When', sort: ({ at }) => at, cell: ({ at }) => <When at={at} /> },
 ];

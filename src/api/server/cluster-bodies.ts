@@ -16,7 +16,13 @@ const nodeBody = z.strictObject({
   clock_offset_ms: z.number().describe("By how much its clock is ahead of the database's, negative if behind."),
 });
 
-const waitingBody = z.strictObject({ worker: z.string(), endpoint: z.string(), reason: z.string(), since: time });
+const waitingBody = z.strictObject({
+  worker: z.string(),
+  endpoint: z.string(),
+  host: z.string().nullable().describe('Where it runs meanwhile, as on a host that drains; null if it does not run.'),
+  reason: z.string(),
+  since: time,
+});
 
 const hostBody = z.strictObject({
   name: z.string(),
@@ -88,7 +94,7 @@ export const clusterBody = z.strictObject({
   nodes: z.array(nodeBody),
   hosts: z.array(hostBody),
   moving: z.array(moveBody).describe('Workers that start on another host now.'),
-  pending: z.array(waitingBody).describe('Workers that no host has room for.'),
+  pending: z.array(waitingBody).describe('Workers that no host, or no other host, has room for.'),
   recent: z.array(recentPlacementBody).describe('Where instances started and moved last, newest first.'),
   wanted: z
     .strictObject({ hosts: z.number(), packed: z.number(), spare: z.number(), too_large: z.number(), reason: z.string() })
@@ -133,11 +139,17 @@ export function hostBodyOf(host: HostStatus): HostBody {
 }
 
 export function hostDetailBodyOf(host: HostStatus): HostDetailBody {
-  return { ...hostBodyOf(host), workers: host.workers.map(hostWorkerBodyOf), blocked: host.blocked.map(waitingBodyOf) };
+  return {
+    ...hostBodyOf(host),
+    workers: host.workers.map(hostWorkerBodyOf),
+    blocked: host.blocked.map((waiting) => waitingBodyOf(waiting, [host])),
+  };
 }
 
-export function waitingBodyOf({ worker, endpoint, reason, sinceMs }: UnplacedWorker): WaitingBody {
-  return { worker, endpoint, reason, since: isoTime(sinceMs) };
+/** `hosts`: all of which one may run it. */
+export function waitingBodyOf({ worker, endpoint, reason, sinceMs }: UnplacedWorker, hosts: readonly HostStatus[]): WaitingBody {
+  const host = hosts.find(({ workers }) => workers.some(({ id }) => id === worker))?.name ?? null;
+  return { worker, endpoint, host, reason, since: isoTime(sinceMs) };
 }
 
 export function moveBodyOf({ worker, endpoint, cause, from, to, sinceMs }: MoveUnderWay): ClusterBody['moving'][number] {

@@ -84,7 +84,7 @@ async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
     nodes: nodes.map(nodeBodyOf),
     hosts: hosts.map(hostBodyOf),
     moving: moving.map(moveBodyOf),
-    pending: pending.map(waitingBodyOf),
+    pending: pending.map((waiting) => waitingBodyOf(waiting, hosts)),
     recent: recent.map(recentPlacementBodyOf),
     wanted: wanted === null ? null : wantedBodyOf(wanted),
     as_of: isoTime(asOfMs),

@@ -21,7 +21,8 @@ export function clusterText(body: ClusterBody): string {
       { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
     ]),
     table(pending, [
-      { title: 'WITHOUT HOST', cell: ({ worker }) => worker },
+      { title: 'WAITS FOR ROOM', cell: ({ worker }) => worker },
+      { title: 'STILL ON', cell: ({ host }) => host },
       { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
       { title: 'WHY', cell: ({ reason }) => reason },
     ]),

@@ -46,7 +46,13 @@ const cluster: ClusterBody = {
   ],
   moving: [{ worker: 'digits.a.1.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h3', since: at }],
   pending: [
-    { worker: 'resnet.a.1.0', endpoint: 'resnet', reason: 'no ready host has 16 vCPU and 64 GiB free: h1 has 9.5 of 16 vCPU', since: at },
+    {
+      worker: 'resnet.a.1.0',
+      endpoint: 'resnet',
+      host: null,
+      reason: 'no ready host has 16 vCPU and 64 GiB free: h1 has 9.5 of 16 vCPU',
+      since: at,
+    },
   ],
   recent: [
     {
@@ -113,8 +119,8 @@ h2    a     lost   6.5/16  20480/65536 MiB        0  lost for 64 s              
 MOVING        FROM  TO  WHY        SINCE (UTC)
 digits.a.1.0  h1    h3  h1 drains  2026-11-30 10:00:00
 
-WITHOUT HOST  SINCE (UTC)          WHY
-resnet.a.1.0  2026-11-30 10:00:00  no ready host has 16 vCPU and 64 GiB free: h1 has 9.5 of 16 vCPU
+WAITS FOR ROOM  SINCE (UTC)          WHY
+resnet.a.1.0    2026-11-30 10:00:00  no ready host has 16 vCPU and 64 GiB free: h1 has 9.5 of 16 vCPU
 
 PLACED (UTC)         WORKER        HOST  WHY
 2026-11-30 10:00:00  digits.a.1.1  h1    h1 has 8 of 16 vCPU free
@@ -149,7 +155,7 @@ note: the clock of node b is 3.0 s behind
 
 describe('a drain', () => {
   test('waits until the host has no workers, and shows what is left', async () => {
-    const blocked = [{ worker: 'w2', endpoint: 'digits', reason: 'no room', since: at }];
+    const blocked = [{ worker: 'w2', endpoint: 'digits', host: 'h1', reason: 'no room', since: at }];
     const { calls, answer } = script(detail(['w1', 'w2']), detail(['w2'], { blocked }), detail([]));
     const { code, stdout, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1']);
     assert.equal(code, 0);
@@ -171,7 +177,7 @@ describe('a drain', () => {
   });
 
   test('fails with the reason if workers are left after --within', async () => {
-    const blocked = [{ worker: 'w1', endpoint: 'digits', reason: 'no room', since: at }];
+    const blocked = [{ worker: 'w1', endpoint: 'digits', host: 'h1', reason: 'no room', since: at }];
     const { answer } = script(detail(['w1'], { blocked }));
     const { code, stdout, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1', '--within', '1ms']);
     assert.equal(code, 1);
