@@ -36,11 +36,11 @@ interface Opened {
 }
 
 /** Handlers answer with the path and the length of the body. */
-async function open(isTls: boolean): Promise<Opened> {
+async function open(isTls: boolean, grpcPort: number | 'off' = 'off'): Promise<Opened> {
   const clock = new SystemClock();
   const log = openLogs(null, 'silent').platform;
   const tls = isTls ? selfSignedCertificate({ hosts: ['127.0.0.1'], wallMs: Date.now(), days: 30 }) : null;
-  const fronts = Fronts.open(loadConfig({ flags: { gateways: 2, dataDir: '/nonexistent' } }), { clock, log, tls });
+  const fronts = Fronts.open(loadConfig({ flags: { gateways: 2, grpcPort, dataDir: '/nonexistent' } }), { clock, log, tls });
   assert(fronts !== null);
   const access = { authenticate: () => ({ keyId: 'k', role: 'admin' }) as const };
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls, access, log, clock, fronts });
@@ -203,6 +203,16 @@ test('the response to a request that the server had when it began to drain close
   assert.match(await restOf(socket), /Connection: close[\s\S]*infer 3/i);
   await drained;
   await listener.close();
+});
+
+test('a gRPC port that was requested and is taken prevents the start', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as { readonly port: number };
+  const expected = `cannot listen for gRPC on 127.0.0.1:${port}: another program is using it; choose another --grpc-port (0: any free port, off: no gRPC)`;
+  await assert.rejects(open(false, port), { code: 'unavailable', message: expected });
+  assert.deepEqual(readdirSync(temporary), []);
+  other.close();
 });
 
 test('a server whose gateway processes cannot be started says so, and leaves nothing behind', async (context) => {
