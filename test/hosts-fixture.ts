@@ -111,7 +111,7 @@ export async function socketPair(): Promise<readonly [near: Socket, far: Socket]
   return [near, far];
 }
 
-type HomeChanges = Partial<Omit<PlacedProviderOptions, 'local'>>;
+type HomeChanges = Partial<PlacedProviderOptions>;
 type HostChanges = Partial<HostAgentOptions> & {
   /** Default: none. */
   readonly pythons?: AgentPythons;
@@ -158,7 +158,7 @@ export class HostsFixture {
       clock: this.clock,
       log: silentLog,
       epoch: 1,
-      local: await this.openLocal(),
+      local: changes.local ?? (await this.openLocal()),
       home: { name: 'home', zone: 'z0', cpuMilli: 0, memoryMiB: 0 }, // nothing fits
       fetch: storedPath,
       onLine: quiet,

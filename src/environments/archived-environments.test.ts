@@ -1,6 +1,6 @@
 /** Environments that a host makes from archives of the home. Needs python3, and uv or its pip, to build one at the home. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -76,8 +76,10 @@ describe('an environment of a host', { skip: python === null && 'no python3 of 3
   });
 
   let hosts = 0;
-  async function host(fetch: (lock: string) => Promise<FetchedArchive>): Promise<{ made: ArchivedEnvironments; directory: string }> {
-    const directory = join(root, `host-${hosts++}`);
+  async function host(
+    fetch: (lock: string) => Promise<FetchedArchive>,
+    directory = join(root, `host-${hosts++}`),
+  ): Promise<{ made: ArchivedEnvironments; directory: string }> {
     const interpreters = python === null ? [] : [python];
     const made = new ArchivedEnvironments({ clock, log, directory, interpreters, fetch, inUse: () => used, limitMemory });
     await made.open();
@@ -160,6 +162,19 @@ describe('an environment of a host', { skip: python === null && 'no python3 of 3
     await assert.rejects(other.made.find(key), { code: 'unavailable', message: /needs Python 3\.1\.4 on .*which this host does not have/ });
     assert.deepEqual(readdirSync(other.directory), []);
     await assert.rejects(other.made.find('../x'), { code: 'invalid_request' });
+  });
+
+  test('that does not fit on the disk fails with the reason, and leaves nothing', async (t) => {
+    const directory = mkdtempSync(join(root, 'disk-'));
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=200k', 'tmpfs', directory]).status !== 0)
+      return t.skip('no file system can be mounted');
+    const { made } = await host(fetched, directory);
+    t.after(async () => {
+      await made.close();
+      spawnSync('umount', [directory]);
+    });
+    await assert.rejects(made.find(key), { code: 'wrong_state', message: /disk|No space/ });
+    assert.deepEqual(readdirSync(directory), []);
   });
 
   async function archiveOf(path: string, content: string, bytes = Buffer.byteLength(content)): Promise<string> {
