@@ -60,7 +60,7 @@ export class ControlHistory {
   readonly #approvals = ['Approved', 'Rejected', 'PendingManualApproval'];
   #time = 0;
   /** Calls whose outcome is known, and others. */
-  readonly counts = { known: 0, unknown: 0 };
+  readonly counts = { known: 0, refused: 0, unknown: 0 };
 
   constructor(options: ControlOptions) {
     this.#options = options;
@@ -74,7 +74,8 @@ export class ControlHistory {
 
   /** Null if each name's history is linearizable. */
   whyNotLinearizable(): string | null {
-    for (const [name, history] of this.#histories) {
+    for (const [name, calls] of this.#histories) {
+      const history = withoutUnseen(calls);
       const why = whyNotLinearizable(history, modelOf(name.includes('/') ? 'PendingManualApproval' : null));
       if (why !== null) return `${name}: ${why}`;
     }
@@ -97,9 +98,9 @@ export class ControlHistory {
           ]);
       const beganAt = this.#time++;
       const output = await this.#call(oneOf(this.#options.urls()), name, step);
-      this.counts[output === undefined ? 'unknown' : 'known']++;
+      this.counts[output === undefined ? 'unknown' : output === 'nothing done' ? 'refused' : 'known']++;
       const isRead = step.kind === 'describe' || step.kind === 'describe version';
-      if (output === 'being deleted' || (output === undefined && isRead)) continue;
+      if (output === 'being deleted' || output === 'nothing done' || (output === undefined && isRead)) continue;
       const history = this.#histories.get(name) ?? [];
       history.push({ input: step, output, beganAt, endedAt: output === undefined ? Number.POSITIVE_INFINITY : this.#time++ });
       this.#histories.set(name, history);
@@ -146,6 +147,7 @@ export class ControlHistory {
     } catch {
       return undefined;
     }
+    if (status === 503 && saysNothingWasDone(text)) return 'nothing done';
     if (status === 503 || status === 504) return undefined;
     const answer = (text === '' ? {} : JSON.parse(text)) as Readonly<Record<string, StepResult>>;
     const isBeingDeleted = (status === 409 && text.includes('being deleted')) || answer['status'] === 'Deleting';
@@ -156,6 +158,22 @@ export class ControlHistory {
     throw new Error(`${method} ${path} was answered ${status}: ${text}`);
   }
 }
+
+/**
+ * Without updates of unknown outcome whose value was never read. Such an update may as well not have happened, because it changes neither what
+ * exists nor what others read; and each one would double the orders to try.
+ */
+function withoutUnseen(calls: readonly Call<Step, StepResult>[]): Call<Step, StepResult>[] {
+  const seen = new Set(calls.map(({ output }) => output));
+  return calls.filter(({ input, output }) => output !== undefined || input.kind !== 'update' || seen.has(input.timeoutMs));
+}
+
+/** Whether the call was refused before it did anything. A connection to the database may also be lost after a change was stored. */
+function saysNothingWasDone(text: string): boolean {
+  return refusals.some((refusal) => refusal.test(text));
+}
+
+const refusals = [/no node of the cluster serves requests at the moment/, /nothing was written/];
 
 function versionPath(name: string): string {
   const [group, version] = name.split('/');
