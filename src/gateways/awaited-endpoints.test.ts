@@ -34,6 +34,7 @@ test('a request is served at once if its endpoint is in service, else when it is
   for (const url of ['/v2/models/ready/infer', '/v2/models/Digits/infer', '/v1/models/digits:predict', '/v2/models/slow/versions/1/infer'])
     serve(url);
   assert.deepEqual(events, ['/v2/models/ready/infer']);
+  assert.deepEqual([endpoints.awaits('/v2/models/ready/infer'), endpoints.awaits('/v2/models/slow/infer')], [false, true]);
   awaited.delete('digits');
   changed();
   assert.deepEqual(events.slice(1), ['/v2/models/Digits/infer', '/v1/models/digits:predict']);

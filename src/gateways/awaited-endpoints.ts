@@ -35,6 +35,11 @@ export class AwaitedEndpoints {
     awaiting.onChange(() => this.#goOn());
   }
 
+  /** Whether a request with this path would wait. */
+  awaits(url: string): boolean {
+    return this.#awaiting.isAwaited(nameKey(path.exec(url)?.[1] ?? ''));
+  }
+
   /** Serves the request now, or once its endpoint is in service. The returned function reports that its client has disconnected. */
   serve(url: string, serve: () => () => void): () => void {
     const endpoint = nameKey(path.exec(url)?.[1] ?? '');

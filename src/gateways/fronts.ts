@@ -203,6 +203,15 @@ export class Fronts implements FrontPort {
     this.#earlyGrpc.push(socket);
   }
 
+  /** As `FrontPort`: of requests on connections that were passed on. */
+  awaitEndpoint(path: string, run: () => void): (() => void) | null {
+    if (this.#awaited?.awaits(path) !== true) return null;
+    return this.#awaited.serve(path, () => {
+      run();
+      return () => undefined;
+    });
+  }
+
   /** A paused connection may bring an inference that is too large for a frame. */
   #whenSettled(socket: Socket, run: () => void): void {
     if (this.#settled === null) return run();

@@ -11,6 +11,11 @@ export interface FrontPort {
   start(): Promise<number>;
   /** A connection to the socket: calls `passOn` if a client's connection continues here. */
   receive(socket: Socket, passOn: (socket: Socket) => void): void;
+  /**
+   * Calls `run` once the endpoint of an inference at this path is in service again after a change of the home. Returns a function that reports
+   * that its client has disconnected; null, without a call, if there is nothing to wait for.
+   */
+  awaitEndpoint(path: string, run: () => void): (() => void) | null;
   /** Resolves when all processes have ended. */
   drain(times: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void>;
   close(): Promise<void>;

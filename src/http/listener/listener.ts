@@ -328,15 +328,21 @@ export class Listener {
       // Check interval of the two timeouts above.
       connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
     };
-    const handle = (request: IncomingMessage, response: ServerResponse): void => {
-      if (this.#isFlooded(request.socket)) return;
+    const { fronts = null } = this.#options;
+    const dispatch = (request: IncomingMessage, response: ServerResponse): void => {
       this.#dispatched = request;
       this.#response = response;
       this.#dispatch(request, response, control);
       this.#dispatched = null;
       this.#response = null;
     };
-    const { fronts = null } = this.#options;
+    const handle = (request: IncomingMessage, response: ServerResponse): void => {
+      if (this.#isFlooded(request.socket)) return;
+      const isCall = fronts !== null && request.method === 'POST';
+      const leave = isCall ? fronts.awaitEndpoint(request.url ?? '', () => dispatch(request, response)) : null;
+      if (leave === null) dispatch(request, response);
+      else response.once('close', leave);
+    };
     // Connections of gateway processes are decrypted.
     const isTls = tls !== null && fronts === null;
     const server = !isTls ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
