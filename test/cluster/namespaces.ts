@@ -59,7 +59,7 @@ export class Namespaces {
   }
 
   /** What comes before a command that runs on the machine. */
-  on(name: string): readonly string[] {
+  on(name: string): readonly [string, ...string[]] {
     return ['nsenter', `--net=/run/netns/${this.#machine(name).namespace}`, '--'];
   }
 
@@ -69,8 +69,8 @@ export class Namespaces {
 
   /** Makes a port, at which a program of the machine listens for its own connections only, one that other machines reach. */
   async forward(name: string, port: number): Promise<void> {
-    const [command = '', ...args] = [...this.on(name), process.execPath, '-e', forwarder, this.address(name), `${port}`];
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [command, ...args] = this.on(name);
+    const child = spawn(command, [...args, process.execPath, '-e', forwarder, this.address(name), `${port}`], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#forwarders.push(child);
     await once(child.stdout, 'data');
   }
