@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../end-to-end/poll.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 import { ended, Load, type LoadReport, NodesFixture } from './nodes-fixture.ts';
 
 const names = ['a', 'b', 'c'];
@@ -14,8 +15,12 @@ const kills = Number(process.env['KILLS'] ?? 10);
 describe('a home that changes under load', { skip: whyNoPostgres() }, () => {
   let nodes: NodesFixture;
   let load: Load;
+  /** Between node a and the database. */
+  let proxy: TcpProxy;
   before(async () => {
     nodes = await NodesFixture.create();
+    proxy = await TcpProxy.start(nodes.postgres.port);
+    nodes.databaseUrls.set('a', proxy.urlOf(nodes.databaseUrl));
     await nodes.start('a');
     await nodes.deployDigits('a');
     await Promise.all([nodes.start('b'), nodes.start('c')]);
@@ -24,6 +29,7 @@ describe('a home that changes under load', { skip: whyNoPostgres() }, () => {
   after(async () => {
     await load?.use();
     await nodes?.close();
+    proxy?.close();
   });
 
   /** Load through the other nodes for a second, then `run`, until they are served for a second by another home. */
@@ -47,6 +53,18 @@ describe('a home that changes under load', { skip: whyNoPostgres() }, () => {
     diagnose(`${what}: ${failed.length} of ${answered + failed.length} failed; ms without an answer: median ${median}, ${gaps.join(' ')}`);
     assert.deepEqual(failed.slice(0, 10), []);
   };
+
+  test('cut off from the database alone: the next home tells it that it was replaced, and it ends', async (t) => {
+    const report = await changeHome(async (home) => {
+      assert.equal(home, 'a');
+      proxy.hang();
+      assert.equal(await ended(nodes.node('a')), 1, nodes.node('a').log());
+    });
+    assert.match(nodes.node('a').log(), /another node has taken the place of this one/);
+    proxy.resume();
+    await nodes.start('a');
+    check('cut off from the database', [report], (line) => t.diagnostic(line));
+  });
 
   test(`killed, ${kills} times`, async (t) => {
     const reports: LoadReport[] = [];

@@ -70,7 +70,9 @@ export class Namespaces {
   /** Makes a port, at which a program of the machine listens for its own connections only, one that other machines reach. */
   async forward(name: string, port: number): Promise<void> {
     const [command, ...args] = this.on(name);
-    const child = spawn(command, [...args, process.execPath, '-e', forwarder, this.address(name), `${port}`], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(command, [...args, process.execPath, '-e', forwarder, this.address(name), `${port}`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#forwarders.push(child);
     await once(child.stdout, 'data');
   }
