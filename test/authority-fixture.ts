@@ -9,6 +9,7 @@ import { type Clock, SystemClock } from '../src/clock.ts';
 import { HostIdentity } from '../src/links/index.ts';
 import { SeededRandom } from '../src/random.ts';
 import { type Database, openDatabase } from '../src/storage/index.ts';
+import { createMigratedDatabase } from './migrated-database.ts';
 import type { PostgresServer } from './postgres-server.ts';
 
 /** A test, and what it closes at its end. */
@@ -35,9 +36,7 @@ export class LinkedCluster {
   }
 
   static async create(test: Test, server: PostgresServer): Promise<LinkedCluster> {
-    const url = await server.createDatabase(`authority${databases++}`);
-    await (await openDatabase({ url })).close();
-    return new LinkedCluster(test, url);
+    return new LinkedCluster(test, await createMigratedDatabase(server, `authority${databases++}`));
   }
 
   async open(): Promise<Database> {

@@ -12,8 +12,8 @@ const root = '/usr/lib/postgresql';
 export interface PostgresServer {
   readonly url: string;
   readonly port: number;
-  /** Creates an empty database and returns its URL. */
-  createDatabase(name: string): Promise<string>;
+  /** Creates an empty database, or a copy of another one without sessions, and returns its URL. */
+  createDatabase(name: string, copied?: string): Promise<string>;
   /** Runs SQL in a database and returns what psql prints, without headers. */
   psql(text: string, database?: string): Promise<string>;
   /** Ends the server: `fast` closes open sessions, `immediate` simulates a crash. */
@@ -90,8 +90,8 @@ export async function startPostgres(directory: string, place?: PostgresPlace): P
     url: urlOf('postgres'),
     port,
     psql,
-    async createDatabase(name) {
-      await psql(`create database ${name}`);
+    async createDatabase(name, copied = 'template1') {
+      await psql(`create database ${name} template ${copied}`);
       return urlOf(name);
     },
     async start() {

@@ -4,6 +4,7 @@ import { SystemClock, VirtualClock } from '../../src/clock.ts';
 import { presenceKeyOf } from '../../src/cluster/cluster-state.ts';
 import { type ClusterNode, Deposed, Member, type MemberLimits, type SlotOwnership } from '../../src/cluster/index.ts';
 import { type Database, openDatabase, Presence } from '../../src/storage/index.ts';
+import { createMigratedDatabase } from '../migrated-database.ts';
 import type { PostgresServer } from '../postgres-server.ts';
 
 /** A test, and what it closes at its end. */
@@ -51,9 +52,8 @@ export class ClusterFixture {
 
   static async create(test: Test, server: PostgresServer): Promise<ClusterFixture> {
     const name = `cluster${databases++}`;
-    const fixture = new ClusterFixture(test, server, name, await server.createDatabase(name));
-    await (await openDatabase({ url: fixture.url })).close(); // migrated once, not by all nodes at the same time
-    return fixture;
+    // Migrated once, not by all nodes at the same time.
+    return new ClusterFixture(test, server, name, await createMigratedDatabase(server, name));
   }
 
   async open(url = this.url): Promise<Database> {
