@@ -17,11 +17,10 @@ interface Ended {
   readonly seconds: number;
 }
 
-function check(name: string): Promise<Ended> {
+function check(name: string, priority: number): Promise<Ended> {
   const startMs = performance.now();
   const child = spawn('npm', ['run', '--silent', name], { cwd: join(import.meta.dirname, '..'), stdio: ['ignore', 'pipe', 'pipe'] });
-  // Beside tests it uses the time that they leave: a test that waits for a client has limits, a check has none.
-  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  if (child.pid !== undefined) setPriority(child.pid, priority);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece: Buffer) => (output += piece.toString()));
   return new Promise((resolve, reject) => {
@@ -31,10 +30,11 @@ function check(name: string): Promise<Ended> {
   });
 }
 
-/** Prints each check when it ends, and what a failed one says. */
-export async function runChecks(names: readonly (typeof known)[number][]): Promise<Ended[]> {
+/** Prints each check when it ends, and what a failed one says. Beside tests, which have time limits, checks use the time that these leave. */
+export async function runChecks(names: readonly (typeof known)[number][], isBesideTests: boolean): Promise<Ended[]> {
+  const { PRIORITY_BELOW_NORMAL: low, PRIORITY_NORMAL: normal } = constants.priority;
   const ended = names.map(async (name) => {
-    const one = await check(name);
+    const one = await check(name, isBesideTests ? low : normal);
     process.stdout.write(textOf(one));
     return one;
   });
@@ -49,6 +49,9 @@ if (import.meta.main) {
   const line = { command: 'node test/checks.ts', flags: {}, names: known };
   const { names } = readCommandLine(line);
   if (names.length === 0) endWithProblem(`expected ${usageOf(line)}, got no names`);
-  const ended = await runChecks(known.filter((name) => names.includes(name)));
+  const ended = await runChecks(
+    known.filter((name) => names.includes(name)),
+    false,
+  );
   process.exitCode = Math.max(...ended.map(({ code }) => code));
 }

@@ -56,6 +56,7 @@ const waits: readonly string[] = [
   // The longest first.
   'src/providers/isolation/isolation.test.ts',
   'src/environments/environments.test.ts',
+  'src/providers/tasks/tasks.test.ts',
   'test/end-to-end/damaged-artifact.test.ts',
   'test/end-to-end/scaling.test.ts',
   'src/providers/tasks/task-kills.test.ts',
@@ -231,7 +232,7 @@ async function runUsual(): Promise<Counts[]> {
 }
 
 // At a low priority they use what the tests leave, which wait for a part of their time.
-const checking = isChecked ? runChecks(isQuick ? ['lint'] : ['lint', 'format:check', 'unused']) : [];
+const checking = isChecked ? runChecks(isQuick ? ['lint'] : ['lint', 'format:check', 'unused'], true) : [];
 // Once for all files that need them.
 const python = await findInterpreter();
 if (!isQuick) buildConsole();
