@@ -11,11 +11,12 @@ import { until } from '../end-to-end/poll.ts';
 import { skipPython } from '../hosts-python.ts';
 import { zipOf } from '../models/zip.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
+import { installedUv } from '../python-packages.ts';
 import { writeWheel } from '../wheel-fixture.ts';
 import { HostProcesses } from './host-processes.ts';
 import { Load, NodesFixture, post } from './nodes-fixture.ts';
 
-describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () => {
+describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
   const hosts = new HostProcesses();
   let fixture: NodesFixture;
   let load: Load;
@@ -41,10 +42,11 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 180_000 }, () =
 
   before(async () => {
     fixture = await NodesFixture.create();
+    const uv = await installedUv(); // a tenth of the time of pip
     writeWheel(wheels, { name: 'tiny', version: '1.0' });
     for (const name of ['a', 'b']) {
       mkdirSync(fixture.dataDirectory(name), { recursive: true });
-      const build = { wheels, offline: true };
+      const build = { wheels, offline: true, ...(uv === null ? {} : { tool: uv }) };
       writeFileSync(join(fixture.dataDirectory(name), 'config.json'), JSON.stringify({ environments: { build } }));
     }
     await fixture.start('a');
