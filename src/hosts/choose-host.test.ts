@@ -76,19 +76,10 @@ describe('the host of an instance', () => {
   });
 
   test('is one of last resort only if no other has room, whatever the spread and the artifact', () => {
-    const hosts = [
-      host('home', { zone: 'home', isLastResort: true, artifacts: new Set(['f00d']), warmWorkers: 1 }),
-      host('h1', { isOnNotice: true }),
-    ];
+    const hosts = [host('home', { zone: 'home', isLastResort: true, artifacts: new Set(['f00d']), warmWorkers: 1 }), host('h1')];
     assert.deepEqual(placeAll(hosts, [...three, ...three]), ['h1', 'h1', 'h1', 'h1', 'home', 'home']);
     const choice = chooseHost([hosts[0] as HostFacts], environment(), []);
     assert(choice.fits && /no other host has room/.test(choice.reason), 'the reason says so');
-  });
-
-  test('is not on notice if another one is within the limits', () => {
-    const hosts = [host('h1', { isOnNotice: true, artifacts: new Set(['f00d']) }), host('h2')];
-    assert.equal(hostOf(chooseHost(hosts, instance(), [])), 'h2');
-    assert.deepEqual(placeAll(hosts, [instance({ instances: 2 }), instance({ instances: 2 })]), ['h2', 'h1']);
   });
 
   test('does not depend on instances of hosts that drain, because they will be gone', () => {

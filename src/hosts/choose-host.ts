@@ -26,10 +26,10 @@ export function chooseHost(hosts: readonly HostFacts[], request: PlacementReques
  * Among ready hosts with room and all that the worker needs. An instance is spread: a zone has at most ceil(n / zones) of the variant's n
  * instances, and a host at most ceil(n / 2), unless only hosts beyond these limits have room. Then come the zone and the host with the fewest of them, and the emptiest
  * host. A function is packed: a host with its artifact, then one with a warm worker, then the fullest one (best fit), so that other hosts
- * stay empty. A host on notice is chosen if no other is as good by the limits, and one of last resort if no other has room. Equal hosts:
+ * stay empty. One of last resort is chosen if no other has room. Equal hosts:
  * the first by name.
  *
- * Does not place the worker: call `place` of the pool. `isStable`: excludes hosts on notice and those of last resort.
+ * Does not place the worker: call `place` of the pool. `isStable`: excludes hosts of last resort.
  */
 export function chooseFrom(pool: HostPool, request: PlacementRequest, isStable = false): HostChoice {
   const { hosts, zones } = candidatesOf(pool, request, isStable);
@@ -102,8 +102,8 @@ function candidatesOf(pool: HostPool, request: PlacementRequest, isStable = fals
   const isZoneUsable = new Uint8Array(pool.zones.length);
   for (const host of pool.hosts) {
     if (host.facts.state !== 'ready') continue;
-    const { abilities, isOnNotice, isLastResort } = host.facts;
-    const isCandidate = canHave(host, request) && !(isStable && (isOnNotice || isLastResort));
+    const { abilities, isLastResort } = host.facts;
+    const isCandidate = canHave(host, request) && !(isStable && isLastResort);
     if (isCandidate) hosts.push(host);
     if (isLastResort || isZoneUsable[host.zone] === 1) continue;
     const isUsable = isCandidate || (isLargeEnough(host.facts, request) && lackOf(abilities, request.needs) === null);
@@ -128,10 +128,7 @@ function spreading(pool: HostPool, request: PlacementRequest, limits: SpreadLimi
     const onHost = inZone === 0 ? 0 : (host.instances.get(request.variant) ?? 0);
     const excess = Number(inZone >= limits.zone) + Number(onHost >= limits.host);
     const counts = Math.min(inZone, countsMax - 1) * countsMax + Math.min(onHost, countsMax - 1);
-    return (
-      ((Number(host.facts.isLastResort) * 8 + excess * 2 + Number(host.facts.isOnNotice)) * countsMax * countsMax + counts) * 4 +
-      coldness(host, request)
-    );
+    return ((Number(host.facts.isLastResort) * 4 + excess) * countsMax * countsMax + counts) * 4 + coldness(host, request);
   };
   return { rank, fill: (host) => fillWith(host, request) };
 }
@@ -158,8 +155,7 @@ function instancesInZone(pool: HostPool, { zone }: PooledHost, { variant }: Plac
 }
 
 function packing(request: PlacementRequest): Ranking {
-  const rank = (host: PooledHost): number =>
-    Number(host.facts.isLastResort) * 8 + Number(host.facts.isOnNotice) * 4 + coldness(host, request);
+  const rank = (host: PooledHost): number => Number(host.facts.isLastResort) * 4 + coldness(host, request);
   return { rank, fill: (host) => -fillWith(host, request) };
 }
 

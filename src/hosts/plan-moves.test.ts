@@ -45,6 +45,11 @@ describe('workers of a host that drains', () => {
     );
   });
 
+  test('of a host that stops move to a home of last resort, if no other host has room', () => {
+    const stopping = host('h1', { state: 'draining', isOnNotice: true });
+    assert.deepEqual(textOf(planned([stopping, host('home', { isLastResort: true })], [on('a1', 'h1')])), ['a1 to home: host-on-notice']);
+  });
+
   test('are not moved if they are functions: these end, and start elsewhere with the next request', () => {
     const { moves, ending } = planned(hosts, [on('f1', 'h1', { kind: 'function' }), on('f2', 'h2', { kind: 'function' })]);
     assert.deepEqual(moves, []);

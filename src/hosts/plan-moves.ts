@@ -79,7 +79,7 @@ export function planMoves(pool: HostPool, limits: MoveLimits): MovePlan {
   };
   for (const [worker, cause] of leaving(pool)) {
     if (worker.kind === 'function') ending.push(worker);
-    else if (cause === 'host-lost' || !busy.has(worker.variant)) move(worker, cause, chooseFrom(after, worker, cause === 'host-on-notice'));
+    else if (cause === 'host-lost' || !busy.has(worker.variant)) move(worker, cause, chooseFrom(after, worker));
   }
   const count = (of: MoveCause): number => moves.filter(({ cause }) => cause === of).length;
   for (const worker of staying(pool, stopgaps)) {
