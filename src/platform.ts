@@ -39,7 +39,6 @@ import {
 import { Fronts, NodeFronts } from './gateways/index.ts';
 import { type HomeProvider, openCluster, openHosts, type PlacedProvider } from './hosts/index.ts';
 import {
-  type Certificate,
   drainServers,
   type Listener,
   loadCertificate,
