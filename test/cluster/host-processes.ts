@@ -34,7 +34,7 @@ export class HostProcesses {
   async start(name: string, joining: readonly string[] = [], program = this.#program): Promise<void> {
     const size = ['--zone', `zone-${name}`, '--cpus', '64', '--memory', '8GiB', '--warm-workers', '0'];
     const flags = ['host', ...joining, '--name', name, '--data-dir', join(this.#folder, name), ...size];
-    const [command = program, ...args] = [...(this.#machines?.on(name) ?? []), program, ...flags];
+    const [command, ...args] = this.#machines === null ? [program, ...flags] : [...this.#machines.on(name), program, ...flags];
     const env = { ...plainEnvironment(), ...this.environments.get(name) };
     const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#children.set(name, child);

@@ -102,7 +102,7 @@ export class NodesFixture {
     const flags = ['up', '--port', `${port}`, '--data-dir', join(this.#folder, name), '--node', name, '--link', link, ...this.#flags];
     flags.push('--grpc-port', `${this.grpcPorts.get(name) ?? 'off'}`);
     flags.push('--database-url', this.databaseUrls.get(name) ?? this.databaseUrl);
-    const [command = program, ...args] = [...(machines?.on(name) ?? []), program, ...flags];
+    const [command, ...args] = machines === null ? [program, ...flags] : [...machines.on(name), program, ...flags];
     const env = { ...plainEnvironment(), ...this.environments.get(name) };
     const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let log = '';
