@@ -8,7 +8,7 @@ const linkWith = (runsSent: number, runsOpen = 0): ServingLink => ({ runsSent, r
 test('a worker is idle once nothing ran on its link for the time, and not when it is restarted or runs again', () => {
   const idle = new IdleWorkers(30_000);
   const look = (link: ServingLink | null, atMs: number): boolean => idle.observe([{ id: 'w', link }], atMs).has('w');
-  const link = { runsSent: 5, runsOpen: 0 } as { runsSent: number; runsOpen: number };
+  const link = { runsSent: 5, runsOpen: 0 };
   const seen = link as ServingLink;
   assert.equal(look(seen, 0), false);
   assert.equal(look(seen, 29_000), false);

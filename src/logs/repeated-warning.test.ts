@@ -6,7 +6,10 @@ import { RepeatedWarning } from './repeated-warning.ts';
 test('a warning that is repeated each second is logged when it changes, then once a minute with its count', () => {
   const clock = new VirtualClock();
   const lines: string[] = [];
-  const log = { warn: ({ error, times }: Readonly<Record<string, unknown>>) => void lines.push(`${String(error)} ${String(times ?? '')}`) };
+  const log = {
+    warn: ({ error, times }: Readonly<Record<string, unknown>>) =>
+      void lines.push(`${String(error)} ${typeof times === 'number' ? times : ''}`),
+  };
   const warning = new RepeatedWarning({ clock, log }, 'failed');
   const repeat = (error: string, seconds: number): void => {
     for (let second = 0; second < seconds; second++) {
