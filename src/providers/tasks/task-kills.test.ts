@@ -28,7 +28,11 @@ if (asServer !== undefined) {
 
 /** A server in a process of its own that runs the script; resolves when it has started the task. `supervisor`: a program instead of it. */
 async function startServer(directory: string, supervisor?: string): Promise<ChildProcess> {
-  const env = { ...process.env, PENSTOCK_TEST_DIRECTORY: directory, ...(supervisor !== undefined && { PENSTOCK_TEST_SUPERVISOR: supervisor }) };
+  const env = {
+    ...process.env,
+    PENSTOCK_TEST_DIRECTORY: directory,
+    ...(supervisor !== undefined && { PENSTOCK_TEST_SUPERVISOR: supervisor }),
+  };
   const child = spawn(process.execPath, [import.meta.filename], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   assert(child.stdout !== null);
   await once(child.stdout, 'data');
@@ -123,7 +127,8 @@ function allTests(): Record<string, () => Promise<void>> {
       const claim = readTaskFile(folder, 'claim');
       process.kill(claim?.pid as number, 'SIGKILL');
       const view = await fixture.until(id, 'ended', 'lost');
-      assert.deepEqual([view.state, view.pid, isRunning(pid)], ['lost', null, false]);
+      assert.deepEqual([view.state, view.pid], ['lost', null]);
+      await until(() => !isRunning(pid)); // its memory is gone, but its entry in the table of processes may be left for a moment
       await fixture.close();
     },
 
