@@ -166,7 +166,7 @@ describe('an environment of a host', { skip: python === null && 'no python3 of 3
 
   test('that does not fit on the disk fails with the reason, and leaves nothing', async (t) => {
     const directory = mkdtempSync(join(root, 'disk-'));
-    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=200k', 'tmpfs', directory]).status !== 0)
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20k', 'tmpfs', directory]).status !== 0)
       return t.skip('no file system can be mounted');
     const { made } = await host(fetched, directory);
     t.after(async () => {
