@@ -43,8 +43,8 @@ const laneMsMax = (process.argv.includes('long') ? 120 : 25) * 60_000;
 /** What a file measures of its process, changes in it, or waits for while it is read, as one does that is its own server. onnxruntime hides `Float16Array` from its process. */
 const ownProcess =
   /\bOnnxModel\b|\bdescribeModel\b|^(?:const .* = |for \(.*)?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[|^if \(asServer|\bprocess\.chdir\b/m;
-/** Each loads the modules once more. */
-const sharedProcesses = 3;
+/** Each loads the modules once more; the last one ends alone, so it should be short. */
+const sharedProcesses = 6;
 /** Files that start servers, in one process. */
 const filesWithServers = 12;
 /** Of those, `quick` has none. Hooks for a whole file start something; so does what starts processes. Forecasters learn from many days. */
@@ -76,9 +76,11 @@ const forCi: readonly RegExp[] = [
   // Random requests to a server.
   /^test\/fuzz\/(?!cli|decoders|python-files)/,
   // Pages of the console beside the way from a model to its endpoint.
-  /^test\/console\/(?:alarms|environments|pipelines|python-models|roll-back|selection|training)/,
+  /^test\/console\/(?:alarms|cluster|environments|pipelines|python-models|roll-back|selection|training)/,
   // Each kills, restores, trains or compares for half a minute what other files prove in parts.
-  /^test\/end-to-end\/(?:backup|captured-training|challenger|killed-executions|kills|pipelines|standby)\./,
+  /^test\/end-to-end\/(?:backup|captured-training|challenger|grpc-port|killed-executions|kills|pipelines|selection-restart|standby|tuning)\./,
+  // A day of requests for each policy.
+  /^src\/simulation\/published/,
   // What `npm run test:cluster` kills more often.
   /^test\/cluster\/home-changes/,
 ];
