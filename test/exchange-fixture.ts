@@ -17,7 +17,7 @@ import { PlatformError } from '../src/errors.ts';
 import { Listener } from '../src/http/index.ts';
 import { openLogs, type RequestLine, RequestTraces } from '../src/logs/index.ts';
 import { Metrics } from '../src/metrics/index.ts';
-import { loadGrpcServer } from '../src/oip/grpc/open-grpc.ts';
+import { GrpcListener } from '../src/oip/grpc/grpc-listener.ts';
 import { type OipDeps, OipRouter } from '../src/oip/index.ts';
 import { ServiceTable } from '../src/profiling/index.ts';
 import { SeededRandom } from '../src/random.ts';
@@ -212,7 +212,7 @@ export async function openExchanges() {
     limits: { invocationBytesMax: bodyLimitBytes },
   }).mount(listener);
   const url = await listener.listen();
-  const grpc = await loadGrpcServer(oip, { host: '127.0.0.1', port: 0, tls: null });
+  const grpc = new GrpcListener(oip, { host: '127.0.0.1', port: 0, tls: null });
   const grpcClient = new GrpcClient(await grpc.listen());
   const bodies = new BodyInvocations(shared);
 

@@ -43,6 +43,19 @@ test('beyond loopback, gRPC uses TLS with the HTTP certificate and requires a ke
   });
 });
 
+test('the first connection, for which gRPC is loaded, may begin with a message larger than what a socket buffers', async () => {
+  await withServer({}, async (server) => {
+    await server.deploy('affine', 'test_affine');
+    const client = new GrpcClient(await grpcAddress(server));
+    const replies = await Promise.all([1, 100_000, 2].map((rows) => client.call('ModelInfer', affine(rows))));
+    assert.deepEqual(
+      replies.map(({ refused }) => refused),
+      [null, null, null],
+    );
+    client.close();
+  });
+});
+
 describe('a server with small limits', () => {
   const limitBytes = 64 * 1024;
 

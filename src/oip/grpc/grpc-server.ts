@@ -1,9 +1,8 @@
 /**
- * The gRPC side of the protocol on its own port, with the same services, authentication, limits and certificate as REST.
- * grpc-js handles HTTP/2. This module owns the listening socket, to bound connections and to report a port in use.
+ * The gRPC side of the protocol, with the same services, authentication, limits and certificate as REST. grpc-js handles HTTP/2.
+ * The first connection loads this module (grpc-listener.ts).
  */
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   type ConnectionInjector,
   Server,
@@ -15,9 +14,8 @@ import {
 import type { MethodDefinition, ServiceDefinition } from '@grpc/proto-loader';
 import type { Caller } from '../../access/index.ts';
 import { invalidRequest } from '../../codecs/index.ts';
-import { isLoopback } from '../../config.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import { type BodyBudget, type Certificate, cannotListenForGrpc, closePort } from '../../http/index.ts';
+import type { BodyBudget, Certificate } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
 import { auditGrpcRejection, logGrpcAccess, withCaller } from './access-log.ts';
 import { admit, type CallHead, countCall, headOf, lineOf, reserveBytes } from './admission.ts';
@@ -30,25 +28,6 @@ import { loadProtocol, type Protocol } from './protocol.ts';
 import { GrpcReflection } from './reflection.ts';
 import { grpcErrorOf, trailerOf } from './status.ts';
 
-/** Where it listens. */
-export interface GrpcOptions {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  /** Null: plaintext, allowed only on loopback addresses. */
-  readonly tls: Certificate | null;
-  /** Null: the server itself accepts connections. */
-  readonly fronts?: GrpcFronts | null;
-}
-
-/** Processes that accept the connections, decrypt them and pass them on. */
-export interface GrpcFronts {
-  /** `127.0.0.1:8001`; null if they serve no gRPC. */
-  readonly grpcAddress: string | null;
-  /** From now on, `take` gets each connection. Returns what ends that. */
-  serveGrpc(take: (socket: Socket) => void): () => void;
-}
-
 /** Limit of open calls per connection. */
 const streamsMax = 2048;
 const keepaliveMs = 60_000;
@@ -60,10 +39,10 @@ const mlserverRepository = '/inference.model_repository.ModelRepositoryService/'
 type Respond = sendUnaryData<Buffer>;
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 
-/** Closes like the HTTP listener: it stops accepting, lets calls end, then cuts off the rest. */
+/** Serves connections that the port has accepted. */
 export class GrpcServer {
   readonly #services: OipDeps;
-  readonly #options: GrpcOptions;
+  readonly #sockets: ReadonlyMap<string, Socket>;
   readonly #protocol: Protocol;
   readonly #health: GrpcHealth;
   readonly #inference: GrpcInference;
@@ -72,33 +51,20 @@ export class GrpcServer {
   readonly #admission: EarlyAdmission;
   readonly #server: Server;
   readonly #injector: ConnectionInjector;
-  /** Listens, or has the connections that gateway processes pass on. */
-  readonly #port: NetServer;
-  #endTaking = (): void => {};
-  /** By client address and port. */
-  readonly #sockets = new Map<string, Socket>();
   readonly #streams = new Set<InferStream>();
-  #closed: Promise<void> | null = null;
-  #onEmpty = (): void => {};
 
-  /** Throws `invalid_request` for an address beyond loopback without TLS. */
-  constructor(services: OipDeps, options: GrpcOptions) {
+  /** `tls`: null for plaintext. `sockets`: the open connections, by client address and port. */
+  constructor(services: OipDeps, tls: Certificate | null, sockets: ReadonlyMap<string, Socket>) {
     this.#services = services;
-    this.#options = options;
-    if (!isLoopback(options.host) && options.tls === null) {
-      throw new PlatformError(
-        'invalid_request',
-        `${options.host} is not a loopback address, so gRPC requires TLS: set --tls-cert FILE and --tls-key FILE, or --tls self-signed`,
-      );
-    }
-    const { bodyLimitBytes, connectionsMax } = services.listener.limits;
+    this.#sockets = sockets;
+    const { bodyLimitBytes } = services.listener.limits;
     this.#protocol = loadProtocol();
     this.#health = new GrpcHealth(services);
     this.#inference = new GrpcInference(services);
     this.#budget = services.listener.bodies.budget;
     const paths = ['ModelInfer', 'ModelStreamInfer'].map((name) => methodOf(this.#protocol.inference, name).path);
     const logRejected = (head: CallHead, thrown: unknown): void => this.#logRejectedCall(head, thrown);
-    this.#admission = new EarlyAdmission({ services, sockets: this.#sockets, logRejected }, paths);
+    this.#admission = new EarlyAdmission({ services, sockets, logRejected }, paths);
     this.#server = new Server({
       interceptors: [this.#admission.intercept],
       'grpc.max_receive_message_length': bodyLimitBytes,
@@ -110,77 +76,20 @@ export class GrpcServer {
       'grpc.enable_channelz': 0,
     });
     this.#register();
-    const isPassedOn = (options.fronts ?? null) !== null;
-    this.#injector = this.#server.createConnectionInjector(credentialsOf(isPassedOn ? null : options.tls));
-    this.#port = createServer({ noDelay: true }, (socket) => this.#take(socket));
-    this.#port.maxConnections = connectionsMax;
+    this.#injector = this.#server.createConnectionInjector(credentialsOf(tls));
   }
 
-  /** Each process has a limit of its own. */
-  #takePassedOn(socket: Socket): void {
-    if (this.#closed !== null || this.#sockets.size >= this.#services.listener.limits.connectionsMax) socket.destroy();
-    else this.#take(socket);
-  }
-
-  #take(socket: Socket): void {
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    this.#sockets.set(peer, socket);
-    socket.once('close', () => {
-      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
-      if (this.#sockets.size === 0) this.#onEmpty();
-    });
+  /** Takes the connection over. */
+  serve(socket: Socket): void {
     this.#injector.injectConnection(socket);
   }
 
-  /** Returns `host:port` once connections are accepted. Throws `unavailable` if the address cannot be bound. */
-  async listen(): Promise<string> {
-    const { host, port, fronts = null } = this.#options;
-    if (fronts !== null) {
-      this.#endTaking = fronts.serveGrpc((socket) => this.#takePassedOn(socket));
-      return fronts.grpcAddress as string;
-    }
-    this.#port.listen({ host, port, backlog: 1024 });
-    try {
-      await once(this.#port, 'listening');
-    } catch (cause) {
-      throw cannotListenForGrpc({ host, port }, cause);
-    }
-    const { port: boundPort } = this.#port.address() as AddressInfo;
-    return `${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
-  }
-
-  /** Continues to serve for a grace period in which probes report NOT_SERVING, then closes within the remaining time. */
-  async drain({ timeoutMs, graceMs }: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
-    const { clock } = this.#services;
-    if (this.#sockets.size > 0) await new Promise<void>((resolve) => clock.after(graceMs, resolve));
-    const restMs = Math.max(0, timeoutMs - graceMs) / 2;
-    const { closed } = await closePort(this.#port, { clock, timeoutMs: restMs, close: () => this.close(restMs) });
-    await closed;
-  }
-
-  /** Rejects new connections and calls, lets open calls finish within the timeout, then closes their connections. Idempotent. */
-  close(timeoutMs = this.#services.listener.limits.closeMs): Promise<void> {
-    this.#closed ??= this.#close(timeoutMs);
-    return this.#closed;
-  }
-
-  async #close(timeoutMs: number): Promise<void> {
-    const { clock } = this.#services;
-    this.#endTaking();
-    const closed = new Promise<void>((resolve) => {
-      if (this.#port.listening) this.#port.close(() => resolve());
-      else if (this.#sockets.size === 0) resolve();
-      else this.#onEmpty = resolve;
-    });
+  /** Rejects new calls; open ones go on. Connections end with their last call. */
+  end(): void {
     this.#health.close();
     for (const stream of this.#streams) stream.finish();
-    // `tryShutdown` calls back too early and `forceShutdown` needs channelz to know connections, so the sockets are tracked here.
+    // It calls back too early, and `forceShutdown` needs channelz to know connections: the port waits for them, and cuts them off.
     this.#server.tryShutdown(() => {});
-    const cancel = clock.after(timeoutMs, () => {
-      for (const socket of this.#sockets.values()) socket.destroy();
-    });
-    await closed;
-    cancel();
   }
 
   #register(): void {

@@ -3,7 +3,7 @@ import type { Config } from '../../config.ts';
 import { PlatformError } from '../../errors.ts';
 import { type Certificate, grpcPortOf } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
-import type { GrpcFronts, GrpcOptions, GrpcServer } from './grpc-server.ts';
+import { type GrpcFronts, GrpcListener } from './grpc-listener.ts';
 
 /** The open port. */
 export interface GrpcPort {
@@ -23,19 +23,13 @@ export async function openGrpc(
   const { host, grpcPort } = config;
   const port = grpcPortOf(config);
   if (port === null || fronts?.grpcAddress === null) return null;
-  const server = await loadGrpcServer(services, { host, port, tls, fronts });
+  const listener = new GrpcListener(services, { host, port, tls, fronts });
   try {
-    return { address: await server.listen(), drain: (time) => server.drain(time), close: () => server.close() };
+    return { address: await listener.listen(), drain: (time) => listener.drain(time), close: () => listener.close() };
   } catch (error) {
     // Most servers are used over HTTP only: a default port that is taken must not prevent startup.
     if (grpcPort !== null || !(error instanceof PlatformError)) throw error;
     services.log.warn({}, `gRPC is not served: ${error.message}`);
     return null;
   }
-}
-
-/** Loads grpc-js only if gRPC is enabled, for a faster start without it. */
-export async function loadGrpcServer(services: OipDeps, options: GrpcOptions): Promise<GrpcServer> {
-  const { GrpcServer: Loaded } = await import('./grpc-server.ts');
-  return new Loaded(services, options);
 }
