@@ -36,7 +36,7 @@ export class GrpcListener {
   /** Listens, or has the connections that gateway processes pass on. */
   readonly #port: NetServer;
   #server: GrpcServer | null = null;
-  #loading: Promise<GrpcServer> | null = null;
+  #loading: Promise<void> | null = null;
   #endTaking = (): void => {};
   /** By client address and port. */
   readonly #sockets = new Map<string, Socket>();
@@ -80,21 +80,20 @@ export class GrpcListener {
     socket.on('error', ignore);
     try {
       this.#loading ??= this.#load();
-      const server = await this.#loading;
-      if (!socket.destroyed) server.serve(socket);
+      await this.#loading;
     } catch (error) {
       this.#services.log.error({ error: messageOf(error) }, 'gRPC cannot be served');
+      this.#loading = null; // the next connection tries again
       socket.destroy();
-    } finally {
-      socket.off('error', ignore);
     }
+    if (!socket.destroyed) this.#server?.serve(socket);
+    socket.off('error', ignore);
   }
 
-  async #load(): Promise<GrpcServer> {
+  async #load(): Promise<void> {
     const { GrpcServer: Loaded } = await import('./grpc-server.ts');
     const isPassedOn = (this.#options.fronts ?? null) !== null;
     this.#server = new Loaded(this.#services, isPassedOn ? null : this.#options.tls, this.#sockets);
-    return this.#server;
   }
 
   /** Returns `host:port` once connections are accepted. Throws `unavailable` if the address cannot be bound. */
@@ -140,8 +139,8 @@ export class GrpcListener {
     const cancel = clock.after(timeoutMs, () => {
       for (const socket of this.#sockets.values()) socket.destroy();
     });
-    const server = await this.#loading?.catch(() => null);
-    server?.end();
+    await this.#loading?.catch(() => undefined);
+    this.#server?.end();
     await closed;
     cancel();
   }
