@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { SystemClock } from '../src/clock.ts';
 import type { Log } from '../src/logs/index.ts';
-import { isolationSettings, LocalProvider, type TaskLine, type TaskSpec, type Tasks, type TaskView } from '../src/providers/index.ts';
+import { isolationSettings, LocalProvider, type TaskLine, type TaskSpec, type TaskView } from '../src/providers/index.ts';
 
 const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
 const pauseMs = 20;
@@ -27,7 +27,7 @@ export class TaskFixture {
     return this.provider.isolation?.mode !== 'unavailable';
   }
 
-  get tasks(): Tasks {
+  get tasks(): LocalProvider['tasks'] {
     return this.provider.tasks;
   }
 

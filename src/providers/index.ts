@@ -24,15 +24,23 @@ export { findForks } from './python/fork-check.ts';
 export type { ForkServerView } from './python/fork-servers.ts';
 export { type PythonSettings, pythonSettings } from './python/python-settings.ts';
 export type {
+  OpenedTaskFile,
+  PreparedFolder,
+  TaskAddress,
   TaskBind,
   TaskEnd,
   TaskEndCause,
+  TaskFile,
+  TaskFileList,
   TaskFiles,
+  TaskInput,
   TaskLine,
   TaskOutput,
   TaskPaths,
+  TaskRequest,
   TaskSpec,
   TaskState,
   Tasks,
   TaskView,
 } from './tasks/task.ts';
+export { taskFilesMax } from './tasks/task-files.ts';

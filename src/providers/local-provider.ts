@@ -27,7 +27,6 @@ import type { BorrowOptions, Provider, WorkerCommand, WorkerLimits, WorkerPython
 import { ForkServers, type ForkServerView } from './python/fork-servers.ts';
 import { deviceFiles, type PythonProgram } from './python/python-program.ts';
 import { LocalTasks } from './tasks/local-tasks.ts';
-import type { Tasks } from './tasks/task.ts';
 
 export interface LocalProviderOptions {
   readonly clock: Clock;
@@ -221,7 +220,7 @@ export class LocalProvider implements Provider {
   }
 
   /** Commands that end by themselves, and outlive this server. */
-  get tasks(): Tasks {
+  get tasks(): LocalTasks {
     return this.#openedOrThrow().tasks;
   }
 

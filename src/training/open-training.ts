@@ -1,5 +1,4 @@
 /** Opens training jobs with their modules and the object store. */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Access, hasPermission, permissionFor, weakestRoleWith } from '../access/index.ts';
@@ -7,10 +6,10 @@ import type { Closers } from '../closers.ts';
 import { type Config, isLoopback } from '../config.ts';
 import { type CostHistory, instanceType, type Ledger, type PriceTable, threadsOf } from '../costs/index.ts';
 import type { PythonEnvironments } from '../environments/index.ts';
-import { messageOf, PlatformError } from '../errors.ts';
+import { PlatformError } from '../errors.ts';
 import type { Foundation } from '../foundation/index.ts';
 import { nameKey } from '../names.ts';
-import { freeBytesMin, freeSpaceOf, type LocalProvider } from '../providers/index.ts';
+import type { LocalProvider, Tasks } from '../providers/index.ts';
 import type { Audit, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { TrainingBuckets } from './attempts/buckets.ts';
@@ -35,7 +34,7 @@ export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'log
   readonly directory: Pick<Foundation['directory'], 'path'>;
   readonly registry: Registry;
   readonly environments: Pick<PythonEnvironments, 'resolve' | 'expectNamed'>;
-  readonly provider: Pick<LocalProvider, 'tasks' | 'isolation' | 'list'>;
+  readonly provider: Pick<LocalProvider, 'isolation' | 'list'> & { readonly tasks: Tasks };
   readonly events: Events;
   readonly audit: Audit;
   readonly prices: PriceTable;
@@ -81,7 +80,6 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     files: registry.files,
     objects,
     sourcePath: (sha256) => registry.files.fetch(sha256),
-    freeBytes: (path) => freeSpaceOf(path).bytes - freeBytesMin,
     scriptMode,
     python: (environment, lock, signal) => pythonOf(deps.environments, environment, lock, signal),
     instanceOf,
@@ -90,12 +88,8 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
       return { arn: arnOf(config, spec.name), region: config.awsRegion, server, installsRequirements: settings.installsRequirements };
     },
     meter: jobMeter({ clock, ledger: deps.ledger, costs: deps.costs, access: deps.access, instanceOf }),
-    register: (job) => registerTrained({ registry, rows, jobFolder, artifactBytesMax }, job),
+    register: (job, files) => registerTrained({ registry, rows, artifactBytesMax }, job, files),
     jobFolder,
-    removeFolder: (path) =>
-      rm(path, { recursive: true, force: true }).catch((error: unknown) =>
-        log.warn({ folder: path, error: messageOf(error) }, 'failed to remove the folder of a training job'),
-      ),
     artifactBytesMax,
     stopGraceMs: settings.stopGraceMs,
     cores,

@@ -1,9 +1,8 @@
 /** Registers the model of a finished job as the next version of its group, exactly once. */
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { ModelVersion, Registry } from '../registry/index.ts';
-import { listJobFiles } from './attempts/job-files.ts';
+import type { AttemptFiles } from './attempts/attempt-files.ts';
 import { archiveOf } from './attempts/outputs.ts';
 import { lineageOf, lineageText } from './lineage.ts';
 import type { StoredTraining, TrainingRows } from './rows.ts';
@@ -12,7 +11,6 @@ import type { StoredTraining, TrainingRows } from './rows.ts';
 export interface RegisterTrainedDeps {
   readonly registry: Pick<Registry, 'register' | 'describeGroup' | 'version'>;
   readonly rows: TrainingRows;
-  readonly jobFolder: (name: string) => string;
   readonly artifactBytesMax: number;
 }
 
@@ -22,12 +20,12 @@ class RegisteredBefore extends Error {}
 const expected = 'expected exactly one .onnx file, or a Python model that Penstock recognises, in /opt/ml/model';
 
 /** Returns a note if there is no model to register. Throws `unavailable` if it could be registered later. */
-export async function registerTrained(deps: RegisterTrainedDeps, job: StoredTraining): Promise<string | null> {
+export async function registerTrained(deps: RegisterTrainedDeps, job: StoredTraining, attempt: AttemptFiles): Promise<string | null> {
   const { spec, progress, createdBy } = job;
   const { group } = spec;
   if (group === null) return null;
-  const folder = { base: join(deps.jobFolder(spec.name), String(progress.attempt), 'ml'), path: 'model' };
-  const { files } = await listJobFiles(folder);
+  const of = { files: attempt, folder: 'model' };
+  const { files } = await attempt.list(of.folder);
   if (files.length === 0) return `no version of ${group} was registered, because the model is empty: ${expected}`;
   const models = files.filter(({ path }) => path.endsWith('.onnx'));
   if (models.length > 1) return `no version of ${group} was registered, because there are ${models.length} .onnx files: ${expected}`;
@@ -36,7 +34,7 @@ export async function registerTrained(deps: RegisterTrainedDeps, job: StoredTrai
   try {
     const { version } = await deps.registry.register({
       group,
-      source: archiveOf({ folder, files, bytesMax: deps.artifactBytesMax }),
+      source: archiveOf({ of, files, bytesMax: deps.artifactBytesMax }),
       sourceName: `${spec.name}.tar.gz`,
       who: createdBy,
       description: `trained by ${spec.name}`,

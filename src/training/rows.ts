@@ -36,6 +36,8 @@ export interface TrainingProgress extends TrainingLife {
   readonly notes: readonly string[];
   /** What a processing job wrote to `/opt/ml/output/message`. */
   readonly exitMessage?: string;
+  /** The host that runs the current attempt; null or absent: the machine of the server. */
+  readonly host?: string | null;
   readonly data: Readonly<Record<string, ChannelFacts>>;
   readonly codeSha256: string | null;
   readonly environmentLock: string | null;

@@ -8,7 +8,6 @@ import { nameKey } from '../names.ts';
 import type { Audit, AuditAction, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
-import { removeLeftovers } from './attempts/leftover-folders.ts';
 import { checkMetricsTask } from './attempts/match-metrics.ts';
 import { thinned } from './attempts/output-metrics.ts';
 import { TrainingRun } from './attempts/run.ts';
@@ -105,7 +104,7 @@ export class TrainingJobs implements Training {
       attempts.set(nameKey(spec.name), progress.attempt);
       this.#waiting.set(nameKey(spec.name), { job: this.#queued(spec, createdAtMs), isBegun });
     }
-    await removeLeftovers(this.#deps, this.#deps.folder, attempts);
+    await this.#deps.tasks.discardOthers(this.#deps.folder, attempts);
   }
 
   /** The address of the server; null before `serve`. */

@@ -2,16 +2,34 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Clock, every } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import type { Cgroups } from '../cgroups/cgroups.ts';
+import { freeBytesMin, freeSpaceOf } from '../disk/disk-watch.ts';
 import { removeTree } from '../disk/remove-tree.ts';
 import type { Isolation } from '../isolation/isolation.ts';
+import { taskWorkName } from '../isolation/task-place.ts';
 import { endProcesses, heldBytesOf, startTicks, treeCpuMs, treeOf } from '../processes/process-facts.ts';
 import { markName, runningMarked } from '../processes/process-tree.ts';
-import type { TaskOutput, TaskPaths, TaskSpec, Tasks, TaskView } from './task.ts';
+import { removeLeftovers } from './leftover-folders.ts';
+import { putTaskInput } from './put-input.ts';
+import type {
+  OpenedTaskFile,
+  PreparedFolder,
+  TaskAddress,
+  TaskFileList,
+  TaskInput,
+  TaskOutput,
+  TaskPaths,
+  TaskRequest,
+  TaskSpec,
+  Tasks,
+  TaskView,
+} from './task.ts';
+import { listTaskFiles, openTaskFile } from './task-files.ts';
 import { taskLaunch } from './task-launch.ts';
 import { isRunning, observeTask, type TaskObservation } from './task-observation.ts';
 import { readTaskOutput } from './task-output.ts';
@@ -33,6 +51,8 @@ export interface LocalTasksOptions {
   readonly cgroups: Cgroups;
   /** Tasks end if no server runs for this time; default 10 minutes. */
   readonly abandonedMs?: number;
+  /** Space on the disk of a folder beyond what the server needs. Default: as measured. */
+  readonly freeBytes?: (folder: string) => number;
 }
 
 interface HeldTask {
@@ -82,8 +102,67 @@ export class LocalTasks implements Tasks {
     this.#cancelPoll();
   }
 
+  /** Where a task with this folder finds its folders. */
   paths(folder: string): TaskPaths {
     return this.#options.isolation.taskPaths(folder);
+  }
+
+  async prepare({ id, folder }: TaskRequest): Promise<PreparedFolder> {
+    await removeTree(folder);
+    await mkdir(join(folder, taskWorkName), { recursive: true });
+    return { at: { id, folder, host: null }, paths: this.paths(folder), python: null };
+  }
+
+  async makeFolders({ folder }: TaskAddress, paths: readonly string[]): Promise<void> {
+    for (const path of paths) await mkdir(join(folder, taskWorkName, path), { recursive: true });
+  }
+
+  async put({ folder }: TaskAddress, path: string, input: TaskInput): Promise<void> {
+    const { freeBytes = (of) => freeSpaceOf(of).bytes - freeBytesMin } = this.#options;
+    await putTaskInput(join(folder, taskWorkName, path), input, () => freeBytes(folder));
+  }
+
+  files({ folder }: TaskAddress, path: string, most?: number): Promise<TaskFileList> {
+    return listTaskFiles({ base: join(folder, taskWorkName), path }, most);
+  }
+
+  openFile({ folder }: TaskAddress, path: string, file: string): Promise<OpenedTaskFile | null> {
+    return openTaskFile({ base: join(folder, taskWorkName), path }, file);
+  }
+
+  async find({ folder, host }: TaskAddress): Promise<TaskView | null> {
+    return host === null ? this.adopt(folder) : null;
+  }
+
+  /** A task that runs is ended first: code that runs could lead the removal elsewhere by links. */
+  async discard({ folder }: Pick<TaskAddress, 'folder'>): Promise<void> {
+    const task = this.adopt(folder);
+    if (task !== null) {
+      await this.#endNow(task.id);
+      await this.remove(task.id);
+    }
+    await removeTree(folder);
+    await rmdir(dirname(folder)).catch(() => undefined); // other attempts are in it
+  }
+
+  discardOthers(parent: string, attempts: ReadonlyMap<string, number>): Promise<void> {
+    return removeLeftovers({ tasks: this, log: this.#options.log }, parent, attempts);
+  }
+
+  /** Kills a task that must not continue. Resolves when it has ended. */
+  async #endNow(id: string): Promise<void> {
+    const isOver = (): boolean => !this.list().some((view) => view.id === id && (view.state === 'starting' || view.state === 'running'));
+    if (isOver()) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = this.onChange(() => {
+      if (isOver()) resolve();
+    });
+    try {
+      await this.stop(id, 0);
+      if (!isOver()) await promise;
+    } finally {
+      unsubscribe();
+    }
   }
 
   /** Concurrent calls for one task share one start. */

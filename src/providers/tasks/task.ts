@@ -2,7 +2,68 @@
  * Tasks: commands that end by themselves, such as an attempt of a training job. A task runs under a supervisor process, which outlives the
  * server. All state is in the task's folder, so a later server finds the task, running or ended, and no output is lost.
  */
+import type { EnvironmentRef } from '../../python-model.ts';
 import type { DataFile } from '../../runtime/index.ts';
+
+/** A task and the folder with its files: on which machine, and where there. */
+export interface TaskAddress {
+  /** Of the task. */
+  readonly id: string;
+  /** Absolute, on the machine of the server. Hosts have folders of their own. */
+  readonly folder: string;
+  /** The name of the host; null for the machine of the server. */
+  readonly host: string | null;
+}
+
+/** What a task needs of the machine that will run it. */
+export interface TaskRequest extends Omit<TaskAddress, 'host'> {
+  readonly threads: number;
+  readonly memoryMiB: number;
+  /** The Python that it runs with; null if it is not known to run any. */
+  readonly environment: EnvironmentRef | null;
+}
+
+/** The empty folder of a task on its machine. */
+export interface PreparedFolder {
+  readonly at: TaskAddress;
+  readonly paths: TaskPaths;
+  /** The interpreter of the requested environment there; null: that of the server. */
+  readonly python: string | null;
+}
+
+/** The content of a file for a task. */
+export type TaskInput =
+  /** An object of the store. `file`: its path on this machine, to be read soon. */
+  | { readonly kind: 'object'; readonly sha256: string; readonly file: () => Promise<string> }
+  | { readonly kind: 'stream'; readonly content: AsyncIterable<Uint8Array> | Iterable<Uint8Array> };
+
+/** A regular file that a task wrote. */
+export interface TaskFile {
+  /** With `/`, relative to the folder. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedAtMs: number;
+  readonly isExecutable: boolean;
+}
+
+/** The files of a folder, and what was left out. */
+export interface TaskFileList {
+  /** Sorted by path. */
+  readonly files: readonly TaskFile[];
+  /** Sentences about skipped entries that are not files; at most 20. */
+  readonly notes: readonly string[];
+  readonly isTooMany: boolean;
+}
+
+/** A file of a task as it was when it was opened. */
+export interface OpenedTaskFile {
+  readonly bytes: number;
+  /** Differs if the file was replaced or changed. */
+  readonly identity: string;
+  /** Empty at the end. */
+  read(start: number, bytesMax: number): Promise<Buffer>;
+  close(): Promise<void>;
+}
 
 /** A host file or folder that the task can read, at another path. */
 export interface TaskBind {
@@ -124,22 +185,38 @@ export interface TaskOutput {
   readonly nextOffset: number;
 }
 
-/** What training needs of a machine. */
+/**
+ * Tasks of the server, wherever they run. Files are addressed by their paths below the `ml` folder of a task: no caller knows where that is.
+ * While a host is away, what concerns its tasks rejects with `unavailable`.
+ */
 export interface Tasks {
-  /** Where a task with this folder finds its folders. */
-  paths(folder: string): TaskPaths;
-  /** Starting the same id again changes nothing. Throws `unavailable` if no isolation works here, and `wrong_state` if the folder was used. */
+  /** Chooses a machine, and makes an empty folder there: what the task had before is removed. */
+  prepare(request: TaskRequest): Promise<PreparedFolder>;
+  /** Makes folders below `ml`, with those above them. */
+  makeFolders(at: TaskAddress, paths: readonly string[]): Promise<void>;
+  /** Writes a file below `ml`. Rejects with `too_large` if it does not fit on the disk of the machine. */
+  put(at: TaskAddress, path: string, input: TaskInput): Promise<void>;
+  /** Starting the same id again changes nothing. Throws `unavailable` if no isolation works there, and `wrong_state` if the folder was used. */
   start(spec: TaskSpec): Promise<void>;
   /** SIGTERM to all its processes, after the grace period SIGKILL. Resolves when that is requested. Ignores a task that has ended. */
   stop(id: string, graceMs?: number): Promise<void>;
   /** Running and ended tasks, including those of earlier servers, until they are removed. */
   list(): readonly TaskView[];
-  /** The task in a folder that an earlier server started it in; null if none was started there. */
-  adopt(folder: string): TaskView | null;
+  /** The task that was started at the address, also by an earlier server. Null if none was, or if it is lost with its machine. */
+  find(at: TaskAddress): Promise<TaskView | null>;
   /** Called at each change of state. Returns a function that unsubscribes. */
   onChange(listener: (view: TaskView) => void): () => void;
   /** What the task printed from this offset on: a page of whole lines, at most 2 MiB. Also works after its end, until it is removed. */
   output(id: string, fromOffset: number): Promise<TaskOutput>;
-  /** Forgets a task that has ended or is lost. Removes its folder; with `keepFolder` all but `ml`, the output and the end. */
-  remove(id: string, options?: { readonly keepFolder?: boolean }): Promise<void>;
+  /** The files of a folder below `ml`, `most` at most. */
+  files(at: TaskAddress, folder: string, most?: number): Promise<TaskFileList>;
+  /** Opens a file of a folder below `ml`; null if there is none. The caller closes it. */
+  openFile(at: TaskAddress, folder: string, path: string): Promise<OpenedTaskFile | null>;
+  /** Ends the task if it runs, forgets it, and removes its folder. Rejects if that could not be done: the folder stays. */
+  discard(at: TaskAddress): Promise<void>;
+  /**
+   * Discards what earlier servers left in the folders of a parent folder, which has one per job, and in it one per attempt. `attempts`: those
+   * that are needed, by job. Does not reject.
+   */
+  discardOthers(parent: string, attempts: ReadonlyMap<string, number>): Promise<void>;
 }

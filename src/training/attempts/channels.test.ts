@@ -1,11 +1,13 @@
 /** Keys of objects become paths: hostile ones do not. */
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { TrainingFixture } from '../../../test/training-fixture.ts';
+import { PlatformError } from '../../errors.ts';
 import { channelDefaults, type TrainingChannel } from '../spec.ts';
+import { AttemptFiles } from './attempt-files.ts';
 import { downloadChannel, pathUnder, placedObjects } from './channels.ts';
 
 const mebibyte = 2 ** 20;
@@ -88,10 +90,10 @@ describe('a channel', { timeout: 30_000 }, () => {
       ['sizes/packed.gz', true],
     ] as const) {
       const folder = join(fixture.directory, `sizes-${isGzip}`);
-      mkdirSync(folder);
-      const options = { folder, roomBytes: 2500, freeBytes: () => 2 ** 40, signal: new AbortController().signal };
+      const files = new AttemptFiles(fixture.provider.tasks, { id: folder, folder, host: null });
+      const options = { files, folder: 'in', roomBytes: 2500, signal: new AbortController().signal };
       await assert.rejects(downloadChannel(fixture, channelOf(prefix, { isGzip }), options), /larger than VolumeSizeInGB/);
-      assert.equal(statSync(join(folder, 'c'), { throwIfNoEntry: false }), undefined);
+      assert.equal(statSync(join(folder, 'ml/in/c'), { throwIfNoEntry: false }), undefined);
     }
   });
 
@@ -107,13 +109,15 @@ describe('a channel', { timeout: 30_000 }, () => {
     assert.match(deleted.failureReason ?? '', /The object "s3:\/\/team\/late\/gone\.csv" was deleted while it was downloaded\./);
   });
 
-  test('is unpacked only while the disk of the server has room', async () => {
-    await fixture.put('bomb/a.gz', gzipSync(Buffer.alloc(64 * mebibyte)));
-    const folder = join(fixture.directory, 'bomb');
-    mkdirSync(folder);
-    const written = (): number => statSync(join(folder, 'a'), { throwIfNoEntry: false })?.size ?? 0;
-    const options = { folder, roomBytes: 2 ** 40, freeBytes: () => 24 * mebibyte - written(), signal: new AbortController().signal };
-    await assert.rejects(downloadChannel(fixture, channelOf('bomb/', { isGzip: true }), options), /does not fit on the disk of the server/);
-    assert.ok(written() <= 32 * mebibyte, `${written()} bytes`);
+  test('that does not fit on the disk of its machine fails with the reason', async () => {
+    await fixture.put('wide/a.gz', gzipSync(Buffer.alloc(mebibyte)));
+    const full = new PlatformError('too_large', 'The data does not fit on the disk of the server: free space, or use less data.');
+    const files = { put: () => Promise.reject(full) };
+    const options = { files, folder: 'in', roomBytes: 2 ** 40, signal: new AbortController().signal };
+    for (const isGzip of [false, true])
+      await assert.rejects(downloadChannel(fixture, channelOf('wide/', { isGzip }), options), {
+        name: 'DownloadFailed',
+        message: /does not fit on the disk of the server/,
+      });
   });
 });

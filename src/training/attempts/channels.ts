@@ -1,17 +1,15 @@
 /** Input channels: objects of the object store become files that the script reads. Keys are untrusted: they become paths. */
 import { createHash } from 'node:crypto';
-import { constants, createWriteStream } from 'node:fs';
-import { chmod, copyFile, mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { readS3Manifest } from '../../codecs/index.ts';
-import { messageOf } from '../../errors.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 import { type Random, SeededRandom } from '../../random.ts';
 import { Slices, type Threads } from '../../threads/index.ts';
 import { isRelativePath, type TrainingChannel } from '../spec.ts';
 import type { ChannelFacts } from '../training-job.ts';
+import type { AttemptFiles } from './attempt-files.ts';
 import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { DataHash } from './data-hash.ts';
 import { downloadFailure } from './failure-reason.ts';
@@ -40,24 +38,30 @@ export interface ChannelDeps {
 const objectsMax = 200_000;
 const manifestBytesMax = 16 * 2 ** 20;
 const manifestNamesMax = 200_000;
-/** Bytes that are unpacked between two checks of the free space. */
-const freeStepBytes = 16 * 2 ** 20;
+
+/** Where a download goes, and its limits. */
+export interface DownloadOptions {
+  readonly files: Pick<AttemptFiles, 'put'>;
+  /** Space that is left for the job. */
+  readonly roomBytes: number;
+  readonly signal: AbortSignal;
+}
 
 /**
- * Writes a channel into `folder`, which exists and is empty. `roomBytes` is the space that is left for the job. Throws `DownloadFailed`, or
+ * Writes a channel into `folder`, a path in the attempt, which exists and is empty. `roomBytes` is the space that is left for the job. Throws `DownloadFailed`, or
  * the reason of the signal.
  */
 export async function downloadChannel(
   { buckets, threads }: ChannelDeps,
   channel: TrainingChannel,
-  { folder, roomBytes, ...options }: Omit<DownloadOptions, 'target' | 'isGzip'> & { readonly folder: string },
+  { folder, roomBytes, ...options }: DownloadOptions & { readonly folder: string },
 ): Promise<ChannelFacts> {
   const placed = await placedObjects(buckets, channel);
   const hash = new DataHash(placed.length);
   let bytes = 0;
   for (const object of placed) {
     options.signal.throwIfAborted();
-    const target = join(folder, object.path);
+    const target = `${folder}/${object.path}`;
     const stored = await downloadObject(buckets, object, { ...options, target, isGzip: channel.isGzip, roomBytes: roomBytes - bytes });
     bytes += stored.bytes;
     hash.add(object.key, stored.sha256);
@@ -161,82 +165,56 @@ async function checkPaths(channel: string, placed: readonly PlacedObject[]): Pro
   }
 }
 
-interface DownloadOptions {
+interface ObjectDownload extends DownloadOptions {
   readonly target: string;
   readonly isGzip: boolean;
-  /** Space that is left for the job. */
-  readonly roomBytes: number;
-  /** Free disk space beyond what the server needs. */
-  readonly freeBytes: () => number;
-  readonly signal: AbortSignal;
 }
 
-/** If the file system supports reflinks, files of the store are shared with the job, so large data is not copied. */
+/** Returns the hash and the size of what is stored, which is unpacked if it is gzip. */
 async function downloadObject(
   buckets: TrainingBuckets,
   { bucket, key }: PlacedObject,
-  { target, isGzip, roomBytes, freeBytes, signal }: DownloadOptions,
+  options: ObjectDownload,
 ): Promise<{ readonly sha256: string; readonly bytes: number }> {
+  const { files, target, isGzip, roomBytes, signal } = options;
   const object = await buckets.open(bucket, key);
   if (object === null) throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" was deleted while it was downloaded.`);
   try {
     if (object.bytes > roomBytes) throw new DownloadFailed('The data is larger than VolumeSizeInGB.');
-    await mkdir(dirname(target), { recursive: true });
     const [piece] = object.pieces;
     const [file] = isGzip || object.pieces.length !== 1 || object.files === undefined ? [] : await object.files();
-    if (file !== undefined && piece !== undefined) {
-      await copyFile(file, target, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL).catch(() => {
-        checkFree(freeBytes(), object.bytes);
-        return copyFile(file, target, constants.COPYFILE_EXCL);
-      });
-      await chmod(target, 0o644);
-      return { sha256: piece.sha256, bytes: object.bytes };
-    }
-    return await writeStream(object.stream(), target, { isGzip, roomBytes, freeBytes, signal });
+    if (file === undefined || piece === undefined) return await putStream(object.stream(), options);
+    const { sha256 } = piece;
+    await files.put(target, { kind: 'object', sha256, file: async () => file });
+    return { sha256, bytes: object.bytes };
   } catch (error) {
     if (isGzip && !signal.aborted && isZlibError(error))
       throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" is not a gzip file: ${messageOf(error)}.`);
+    if (error instanceof PlatformError && error.code === 'too_large') throw new DownloadFailed(error.message); // the disk is full
     throw error;
   } finally {
     object.close();
   }
 }
 
-/** Returns the hash and the size of what is stored, which is unpacked if it is gzip. */
-async function writeStream(
+async function putStream(
   source: Readable,
-  target: string,
-  { isGzip, roomBytes, freeBytes, signal }: Omit<DownloadOptions, 'target'>,
+  { files, target, isGzip, roomBytes, signal }: ObjectDownload,
 ): Promise<{ readonly sha256: string; readonly bytes: number }> {
   const hash = createHash('sha256');
-  let [bytes, checkedAt] = [0, 0];
-  const check = (): void => {
-    if (bytes > roomBytes) throw new DownloadFailed('The data is larger than VolumeSizeInGB.');
-    if (bytes < checkedAt) return;
-    checkedAt = bytes + freeStepBytes;
-    checkFree(freeBytes(), freeStepBytes);
-  };
+  let bytes = 0;
   const count = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
       hash.update(chunk);
-      try {
-        check();
-        done(null, chunk);
-      } catch (error) {
-        done(error as Error);
-      }
+      if (bytes > roomBytes) done(new DownloadFailed('The data is larger than VolumeSizeInGB.'));
+      else done(null, chunk);
     },
   });
-  const file = createWriteStream(target, { flags: 'wx', mode: 0o644 });
-  if (isGzip) await pipeline(source, createGunzip(), count, file, { signal });
-  else await pipeline(source, count, file, { signal });
+  const put = (content: AsyncIterable<Uint8Array>): Promise<void> => files.put(target, { kind: 'stream', content });
+  if (isGzip) await pipeline(source, createGunzip(), count, put, { signal });
+  else await pipeline(source, count, put, { signal });
   return { sha256: hash.digest('hex'), bytes };
-}
-
-/** A volume can be larger than the disk, and a small gzip file unpacks to any size: the server must not run out of space. */
-function checkFree(freeBytes: number, neededBytes: number): void {
-  if (freeBytes < neededBytes) throw new DownloadFailed('The data does not fit on the disk of the server: free space, or use less data.');
 }
 
 function isZlibError(error: unknown): boolean {
@@ -258,8 +236,8 @@ export async function downloadFile(
   buckets: TrainingBuckets,
   uri: string,
   target: string,
-  options: Omit<DownloadOptions, 'target' | 'isGzip'>,
-) {
+  options: DownloadOptions,
+): Promise<{ readonly sha256: string; readonly bytes: number }> {
   const at = parseS3Uri(uri);
   if (at === null || at.key === '') throw new DownloadFailed(`"${uri.slice(0, 200)}" is not an object: expected s3://BUCKET/KEY.`);
   const object = await buckets.open(at.bucket, at.key);

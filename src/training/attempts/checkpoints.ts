@@ -1,12 +1,10 @@
 /** Stores the checkpoints of a job in the object store: downloaded before an attempt, uploaded while it runs and at its end. */
-import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { isRelativePath, mlFolder, type TrainingSpec } from '../spec.ts';
+import type { AttemptFiles } from './attempt-files.ts';
 import { joinKey, objectsUnder, s3Uri, type TrainingBuckets } from './buckets.ts';
-import { downloadFile, pathUnder } from './channels.ts';
-import { type JobFolder, listJobFiles } from './job-files.ts';
+import { type DownloadOptions, downloadFile, pathUnder } from './channels.ts';
 import { putFile, totalBytesOf } from './outputs.ts';
 
 /** The object store, and the clock of the machine. */
@@ -24,8 +22,8 @@ const checkpointFilesMax = 10_000;
 type CheckpointConfig = NonNullable<TrainingSpec['checkpoints']>;
 
 /** The folder of the checkpoints below the job's `ml` folder. */
-export function checkpointFolder({ path }: CheckpointConfig, ml: string): JobFolder {
-  return { base: ml, path: path.slice(mlFolder.length + 1) };
+function checkpointFolder({ path }: CheckpointConfig): string {
+  return path.slice(mlFolder.length + 1);
 }
 
 /** Where the checkpoints of a job are. */
@@ -37,21 +35,17 @@ export function checkpointUri({ bucket, prefix }: CheckpointConfig): string {
 export async function fetchCheckpoints(
   { buckets }: CheckpointDeps,
   config: CheckpointConfig,
-  ml: string,
-  options: { readonly roomBytes: number; readonly freeBytes: () => number; readonly signal: AbortSignal },
+  options: DownloadOptions & { readonly files: Pick<AttemptFiles, 'makeFolders'> },
 ): Promise<number> {
-  const { base, path: folder } = checkpointFolder(config, ml);
-  const target = join(base, folder);
-  await mkdir(target, { recursive: true });
+  const target = checkpointFolder(config);
+  await options.files.makeFolders([target]);
   const prefix = joinKey(config.prefix, '');
   let [files, roomBytes] = [0, options.roomBytes];
   for await (const { key } of objectsUnder(buckets, config.bucket, prefix === '' ? '' : `${prefix}/`, checkpointFilesMax)) {
     options.signal.throwIfAborted();
     const path = pathUnder(prefix === '' ? '' : `${prefix}/`, key);
     if (!isRelativePath(path)) continue;
-    const file = join(target, path);
-    await mkdir(dirname(file), { recursive: true });
-    const { bytes } = await downloadFile(buckets, s3Uri(config.bucket, key), file, { ...options, roomBytes });
+    const { bytes } = await downloadFile(buckets, s3Uri(config.bucket, key), `${target}/${path}`, { ...options, roomBytes });
     roomBytes -= bytes;
     files++;
   }
@@ -62,24 +56,28 @@ export async function fetchCheckpoints(
 export class CheckpointSync {
   readonly #deps: CheckpointDeps;
   readonly #config: CheckpointConfig;
-  readonly #ml: string;
+  readonly #files: AttemptFiles;
   readonly #bytesMax: number;
   /** Size and time of uploaded files, by path. */
   readonly #uploaded = new Map<string, string>();
 
   /** `bytesMax`: of all files together. */
-  constructor(deps: CheckpointDeps, config: CheckpointConfig, { ml, bytesMax }: { readonly ml: string; readonly bytesMax: number }) {
+  constructor(
+    deps: CheckpointDeps,
+    config: CheckpointConfig,
+    { files, bytesMax }: { readonly files: AttemptFiles; readonly bytesMax: number },
+  ) {
     this.#deps = deps;
     this.#config = config;
-    this.#ml = ml;
+    this.#files = files;
     this.#bytesMax = bytesMax;
   }
 
   /** `isEnd`: the job has ended, so nothing is being written. Returns the number of files. Throws the first failure, after all others. */
   async run({ isEnd }: { readonly isEnd: boolean }): Promise<number> {
     const { buckets, clock } = this.#deps;
-    const folder = checkpointFolder(this.#config, this.#ml);
-    const { files } = await listJobFiles(folder, checkpointFilesMax);
+    const folder = checkpointFolder(this.#config);
+    const { files } = await this.#files.list(folder, checkpointFilesMax);
     if (totalBytesOf(files) > this.#bytesMax) {
       throw new PlatformError(
         'too_large',
@@ -94,7 +92,7 @@ export class CheckpointSync {
       if (!isQuiet || this.#uploaded.get(file.path) === state) continue;
       const key = joinKey(this.#config.prefix, file.path);
       try {
-        if (!(await putFile(buckets, { bucket: this.#config.bucket, key }, folder, file))) continue;
+        if (!(await putFile(buckets, { bucket: this.#config.bucket, key }, { files: this.#files, folder }, file))) continue;
       } catch (error) {
         failure ??= error instanceof Error ? error : new Error(messageOf(error)); // one file whose name cannot be a key must not prevent the others from being stored
         continue;

@@ -1,9 +1,10 @@
 /** Follows a running task: copies its output, reads metrics from it, measures it, and synchronises its checkpoints until it ends. */
 import { messageOf } from '../../errors.ts';
 import { Measure } from '../../metrics/index.ts';
-import type { Tasks, TaskView } from '../../providers/index.ts';
+import type { TaskView } from '../../providers/index.ts';
 import { jobLogGroup, jobNameOf } from '../job-kind.ts';
 import type { StoredTraining } from '../rows.ts';
+import type { AttemptFiles } from './attempt-files.ts';
 import { isLasting } from './buckets.ts';
 import { CheckpointSync, checkpointEveryMs } from './checkpoints.ts';
 import type { OutputLog } from './output-log.ts';
@@ -13,8 +14,7 @@ interface FollowedTask {
   readonly stored: StoredTraining;
   readonly id: string;
   readonly log: OutputLog;
-  /** The job's `ml` folder. */
-  readonly ml: string;
+  readonly files: AttemptFiles;
 }
 
 const pollMs = 200;
@@ -25,11 +25,11 @@ const endTries = 60;
 const denseSamplesMs = 60_000;
 
 /** Returns the final state of the task; null if it no longer exists. Failures to copy output or checkpoints are logged and repeated. */
-export async function followTask(deps: RunDeps, { stored, id, log, ml }: FollowedTask): Promise<TaskView | null> {
+export async function followTask(deps: RunDeps, { stored, id, log, files }: FollowedTask): Promise<TaskView | null> {
   const { clock } = deps;
   const { checkpoints, outputs, volumeGb } = stored.spec;
   const synced = [...(checkpoints === null ? [] : [checkpoints]), ...outputs.filter(({ isContinuous }) => isContinuous)];
-  const syncs = synced.map((folder) => new CheckpointSync(deps, folder, { ml, bytesMax: volumeGb * 1e9 }));
+  const syncs = synced.map((folder) => new CheckpointSync(deps, folder, { files, bytesMax: volumeGb * 1e9 }));
   const begunAtMs = clock.nowMs();
   let [sampledAtMs, cpuMs, syncedAtMs] = [begunAtMs, viewOf(deps, id)?.cpuMs ?? 0, begunAtMs];
   let syncing: Promise<void> = Promise.resolve();
@@ -124,22 +124,6 @@ function sample(
     const measure = new Measure();
     measure.add(value);
     series.put(metricKey, { name, unit: 'Percent' }, clock.wallMs(), measure);
-  }
-}
-
-/** Kills a task that must not continue. Resolves when it has ended. */
-export async function endTask(tasks: Tasks, id: string): Promise<void> {
-  const isOver = (): boolean => !tasks.list().some((view) => view.id === id && (view.state === 'starting' || view.state === 'running'));
-  if (isOver()) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const unsubscribe = tasks.onChange(() => {
-    if (isOver()) resolve();
-  });
-  try {
-    await tasks.stop(id, 0);
-    if (!isOver()) await promise;
-  } finally {
-    unsubscribe();
   }
 }
 

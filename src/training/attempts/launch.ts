@@ -1,13 +1,14 @@
 /** Prepares the folder of an attempt and describes its task. Idempotent. */
-import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TaskBind, TaskPaths, TaskSpec } from '../../providers/index.ts';
 import { jobKindOf } from '../job-kind.ts';
 import type { StoredTraining } from '../rows.ts';
 import { mlFolder, type TrainingSpec } from '../spec.ts';
 import type { ChannelFacts } from '../training-job.ts';
+import type { AttemptFiles } from './attempt-files.ts';
 import { type CapturedDataDeps, channelObjects, type SnapshotJob } from './captured-data.ts';
-import { type ChannelDeps, downloadChannel, downloadFile } from './channels.ts';
+import { type ChannelDeps, type DownloadOptions, downloadChannel, downloadFile } from './channels.ts';
 import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
 import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables, processingFiles } from './contract.ts';
 
@@ -15,8 +16,6 @@ import { type ContractFacts, contractCommand, contractFiles, contractFolders, co
 export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps, ChannelDeps {
   /** The file of a stored source archive. */
   readonly sourcePath: (sha256: string) => Promise<string>;
-  /** Free space on the disk of a folder beyond what the server needs. */
-  readonly freeBytes: (folder: string) => number;
   /** `script_mode.py`. */
   readonly scriptMode: string;
 }
@@ -39,25 +38,22 @@ const scriptPath = 'input/script_mode.py';
 /** Script mode looks for the archive of the job's code here. */
 const archivePath = 'code/sourcedir.tar.gz';
 
-/** Empties the folder of an attempt and downloads all inputs into it. Throws `DownloadFailed`, or the reason of the signal. */
-export async function downloadInputs(deps: LaunchDeps, job: SnapshotJob, folder: string, signal: AbortSignal): Promise<Downloaded> {
+/** Downloads all inputs of an attempt into its folder, which is empty. Throws `DownloadFailed`, or the reason of the signal. */
+export async function downloadInputs(deps: LaunchDeps, job: SnapshotJob, files: AttemptFiles, signal: AbortSignal): Promise<Downloaded> {
   const { spec } = job;
-  await rm(folder, { recursive: true, force: true });
-  const ml = join(folder, 'ml');
-  for (const name of foldersOf(spec)) await mkdir(join(ml, name), { recursive: true });
+  const folders = spec.channels.map(({ name, path }) => path?.slice(mlFolder.length + 1) ?? join('input/data', name));
+  await files.makeFolders([...foldersOf(spec), ...folders]);
   let roomBytes = spec.volumeGb * bytesPerGb;
-  const options = { freeBytes: () => deps.freeBytes(folder), signal };
-  const codeSha256 = await downloadCode(deps, spec, join(ml, archivePath), { ...options, roomBytes });
+  const options = { files, signal };
+  const codeSha256 = await downloadCode(deps, spec, { ...options, roomBytes });
   const data: Record<string, ChannelFacts> = {};
-  for (const channel of spec.channels) {
-    const target = join(ml, channel.path?.slice(mlFolder.length + 1) ?? join('input/data', channel.name));
-    await mkdir(target, { recursive: true });
+  for (const [index, channel] of spec.channels.entries()) {
     const objects = await channelObjects(deps, job, channel, signal);
-    const facts = await downloadChannel(deps, objects, { ...options, folder: target, roomBytes });
+    const facts = await downloadChannel(deps, objects, { ...options, folder: folders[index] as string, roomBytes });
     roomBytes -= facts.bytes;
     data[channel.name] = facts;
   }
-  if (spec.checkpoints !== null) await fetchCheckpoints(deps, spec.checkpoints, ml, { ...options, roomBytes });
+  if (spec.checkpoints !== null) await fetchCheckpoints(deps, spec.checkpoints, { ...options, roomBytes });
   return { data, codeSha256 };
 }
 
@@ -68,20 +64,15 @@ function foldersOf({ name, outputs }: TrainingSpec): readonly string[] {
 }
 
 /** Returns the hash of the archive; null if the job has none. */
-async function downloadCode(
-  { sourcePath, buckets }: LaunchDeps,
-  spec: TrainingSpec,
-  target: string,
-  options: { readonly roomBytes: number; readonly freeBytes: () => number; readonly signal: AbortSignal },
-): Promise<string | null> {
+async function downloadCode({ sourcePath, buckets }: LaunchDeps, spec: TrainingSpec, options: DownloadOptions): Promise<string | null> {
   if (spec.source !== null) {
-    await copyFile(await sourcePath(spec.source.sha256), target);
-    await chmod(target, 0o644);
-    return spec.source.sha256;
+    const { sha256 } = spec.source;
+    await options.files.put(archivePath, { kind: 'object', sha256, file: () => sourcePath(sha256) });
+    return sha256;
   }
   const submitted = submitDirectory(spec);
   if (spec.command !== null || submitted === null || !submitted.startsWith('s3://')) return null;
-  return (await downloadFile(buckets, submitted, target, options)).sha256;
+  return (await downloadFile(buckets, submitted, archivePath, options)).sha256;
 }
 
 /** Hyperparameter `sagemaker_submit_directory`, which is JSON or the text itself. */
@@ -100,17 +91,12 @@ export function submitDirectory({ hyperparameters }: Pick<TrainingSpec, 'hyperpa
 export async function writeContract(
   deps: Pick<LaunchDeps, 'scriptMode'>,
   { spec, document }: Pick<StoredTraining, 'spec' | 'document'>,
-  folder: string,
+  files: Pick<AttemptFiles, 'putText'>,
   facts: Pick<ContractFacts, 'ml' | 'arn'>,
 ): Promise<void> {
-  const files = jobKindOf(spec.name) === 'processing' ? processingFiles(spec, document ?? {}, facts) : contractFiles(spec, facts);
-  for (const [name, content] of Object.entries(files)) {
-    const path = join(folder, 'ml', name);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, content, { mode: 0o644 });
-  }
-  if (spec.command !== null) return;
-  await copyFile(deps.scriptMode, join(folder, 'ml', scriptPath));
+  const texts = jobKindOf(spec.name) === 'processing' ? processingFiles(spec, document ?? {}, facts) : contractFiles(spec, facts);
+  for (const [name, text] of Object.entries(texts)) await files.putText(name, text);
+  if (spec.command === null) await files.putText(scriptPath, await readFile(deps.scriptMode));
 }
 
 /** What a task needs beyond the spec of its job. */

@@ -2,15 +2,15 @@
  * Uploads the results of a job: the model and other output. The same files always give the same bytes, so an interrupted upload can be
  * repeated, and a retrained model can be compared.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { PlatformError } from '../../errors.ts';
+import { type OpenedTaskFile, type TaskFile, taskFilesMax } from '../../providers/index.ts';
 import { type TarFile, tarOf } from '../../tar/index.ts';
 import { jobKindOf } from '../job-kind.ts';
 import { mlFolder, type TrainingSpec } from '../spec.ts';
+import type { AttemptFiles } from './attempt-files.ts';
 import { joinKey, s3Uri, type TrainingBuckets } from './buckets.ts';
-import { type JobFile, type JobFolder, jobFilesMax, listJobFiles, openJobFile } from './job-files.ts';
 
 /** The object store, and the limit of a model. */
 export interface OutputUploadDeps {
@@ -23,7 +23,7 @@ export interface OutputUploadDeps {
 export interface UploadedOutput {
   readonly notes: readonly string[];
   /** Files of the model. */
-  readonly files: readonly JobFile[];
+  readonly files: readonly TaskFile[];
 }
 
 /** The output of a job is at fault; the message is its `FailureReason`. */
@@ -43,51 +43,56 @@ export function artifactUriOf({ name, output }: Pick<TrainingSpec, 'name' | 'out
   return s3Uri(bucket, joinKey(prefix, name, 'output', isPacked ? 'model.tar.gz' : 'model/'));
 }
 
-/** `ml`: the job's folder. Throws `UploadFailed`; `unavailable` if the disk is full: then try again. */
+/** Throws `UploadFailed`; `unavailable` if the disk is full: then try again. */
 export async function uploadOutputs(
   { buckets, artifactBytesMax }: OutputUploadDeps,
   spec: TrainingSpec,
-  ml: string,
+  attempt: AttemptFiles,
 ): Promise<UploadedOutput> {
-  if (jobKindOf(spec.name) === 'processing') return uploadFolders(buckets, spec, ml);
+  if (jobKindOf(spec.name) === 'processing') return uploadFolders(buckets, spec, attempt);
   const { bucket, prefix, isPacked } = spec.output;
   const key = (...names: readonly string[]): string => joinKey(prefix, spec.name, 'output', ...names);
-  const model: JobFolder = { base: ml, path: 'model' };
-  const { files, notes, isTooMany } = await listJobFiles(model);
+  const model: AttemptFolder = { files: attempt, folder: 'model' };
+  const { files, notes, isTooMany } = await attempt.list(model.folder);
   if (isTooMany)
-    throw new UploadFailed(`AlgorithmError: there are more than ${jobFilesMax} files in /opt/ml/model: pack them into an archive`);
+    throw new UploadFailed(`AlgorithmError: there are more than ${taskFilesMax} files in /opt/ml/model: pack them into an archive`);
   // Sparse files and links take no space, but reading them can take days.
   const bytesMax = spec.volumeGb * 1e9;
   if (totalBytesOf(files) > bytesMax)
     throw new UploadFailed(
       `AlgorithmError: the files in /opt/ml/model have ${totalBytesOf(files)} bytes, holes and links included: expected at most VolumeSizeInGB = ${spec.volumeGb}`,
     );
-  if (isPacked) await putArchive(buckets, { bucket, key: key('model.tar.gz') }, { folder: model, files, bytesMax: artifactBytesMax });
+  if (isPacked) await putArchive(buckets, { bucket, key: key('model.tar.gz') }, { of: model, files, bytesMax: artifactBytesMax });
   else for (const file of files) await putFile(buckets, { bucket, key: key('model', file.path) }, model, file);
-  const data: JobFolder = { base: ml, path: 'output/data' };
-  const other = await listJobFiles(data);
+  const data: AttemptFolder = { files: attempt, folder: 'output/data' };
+  const other = await attempt.list(data.folder);
   const otherNotes = other.notes.map((note) => `output/data: ${note}`);
-  if (other.isTooMany) otherNotes.push(`output/data has more than ${jobFilesMax} files: the rest was left out`);
+  if (other.isTooMany) otherNotes.push(`output/data has more than ${taskFilesMax} files: the rest was left out`);
   const isTooLarge = totalBytesOf(other.files) > bytesMax;
   if (isTooLarge) otherNotes.push(`output/data has more bytes than VolumeSizeInGB = ${spec.volumeGb}, holes included, and was left out`);
   if (other.files.length > 0 && !isTooLarge)
-    await putArchive(buckets, { bucket, key: key('output.tar.gz') }, { folder: data, files: other.files, bytesMax: artifactBytesMax });
+    await putArchive(buckets, { bucket, key: key('output.tar.gz') }, { of: data, files: other.files, bytesMax: artifactBytesMax });
   return { notes: [...notes.map((note) => `model: ${note}`), ...otherNotes], files };
 }
 
 /** The files of each output of a processing job, one by one. */
-async function uploadFolders(buckets: TrainingBuckets, { outputs, volumeGb }: TrainingSpec, ml: string): Promise<UploadedOutput> {
-  const all: JobFile[] = [];
+async function uploadFolders(
+  buckets: TrainingBuckets,
+  { outputs, volumeGb }: TrainingSpec,
+  attempt: AttemptFiles,
+): Promise<UploadedOutput> {
+  const all: TaskFile[] = [];
   const allNotes: string[] = [];
   for (const { name, path, bucket, prefix } of outputs) {
-    const folder: JobFolder = { base: ml, path: path.slice(mlFolder.length + 1) };
-    const { files, notes, isTooMany } = await listJobFiles(folder);
-    if (isTooMany) throw new UploadFailed(`AlgorithmError: there are more than ${jobFilesMax} files in ${path}: pack them into an archive`);
+    const of: AttemptFolder = { files: attempt, folder: path.slice(mlFolder.length + 1) };
+    const { files, notes, isTooMany } = await attempt.list(of.folder);
+    if (isTooMany)
+      throw new UploadFailed(`AlgorithmError: there are more than ${taskFilesMax} files in ${path}: pack them into an archive`);
     if (totalBytesOf([...all, ...files]) > volumeGb * 1e9)
       throw new UploadFailed(
         `AlgorithmError: the files of the outputs have more bytes than VolumeSizeInGB = ${volumeGb}, holes and links included`,
       );
-    for (const file of files) await putFile(buckets, { bucket, key: joinKey(prefix, file.path) }, folder, file);
+    for (const file of files) await putFile(buckets, { bucket, key: joinKey(prefix, file.path) }, of, file);
     allNotes.push(...notes.map((note) => `output ${name}: ${note}`));
     all.push(...files);
   }
@@ -95,13 +100,19 @@ async function uploadFolders(buckets: TrainingBuckets, { outputs, volumeGb }: Tr
 }
 
 /** The sum of the sizes, holes included. A file counts once for each link to it. */
-export function totalBytesOf(files: readonly JobFile[]): number {
+export function totalBytesOf(files: readonly TaskFile[]): number {
   return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
+/** A folder that a script wrote to, by its path in the attempt. */
+interface AttemptFolder {
+  readonly files: Pick<AttemptFiles, 'open'>;
+  readonly folder: string;
+}
+
 interface ArchiveOptions {
-  readonly folder: JobFolder;
-  readonly files: readonly JobFile[];
+  readonly of: AttemptFolder;
+  readonly files: readonly TaskFile[];
   readonly bytesMax: number;
 }
 
@@ -117,10 +128,10 @@ async function putArchive(
 }
 
 /** A tar.gz without owners and times. Throws `too_large` beyond `bytesMax`. */
-export async function* archiveOf({ folder, files, bytesMax }: ArchiveOptions): AsyncGenerator<Uint8Array> {
+export async function* archiveOf({ of, files, bytesMax }: ArchiveOptions): AsyncGenerator<Uint8Array> {
   const gzip = createGzip({ level: 6 });
   let failure: unknown = null;
-  pipeline(tarOf(tarFiles(folder, files)), gzip, (error) => (failure = error ?? null));
+  pipeline(tarOf(tarFiles(of, files)), gzip, (error) => (failure = error ?? null));
   let bytes = 0;
   try {
     for await (const chunk of gzip) {
@@ -128,7 +139,7 @@ export async function* archiveOf({ folder, files, bytesMax }: ArchiveOptions): A
       if (bytes > bytesMax) {
         throw new PlatformError(
           'too_large',
-          `${folder.path} packs to more than the limit of ${bytesMax} bytes: write less, or raise --artifact-limit`,
+          `${of.folder} packs to more than the limit of ${bytesMax} bytes: write less, or raise --artifact-limit`,
         );
       }
       yield chunk as Buffer;
@@ -140,10 +151,10 @@ export async function* archiveOf({ folder, files, bytesMax }: ArchiveOptions): A
   }
 }
 
-async function* tarFiles(folder: JobFolder, files: readonly JobFile[]): AsyncGenerator<TarFile> {
+async function* tarFiles({ files: attempt, folder }: AttemptFolder, files: readonly TaskFile[]): AsyncGenerator<TarFile> {
   for (const { path, bytes, isExecutable } of files) {
-    const file = await openJobFile(folder, path);
-    if (file === null) throw new UploadFailed(`AlgorithmError: ${folder.path}/${path.slice(0, 200)} vanished while it was uploaded`);
+    const file = await attempt.open(folder, path);
+    if (file === null) throw new UploadFailed(`AlgorithmError: ${folder}/${path.slice(0, 200)} vanished while it was uploaded`);
     try {
       yield { path, bytes, isExecutable, content: contentOf(file, bytes) };
     } finally {
@@ -152,13 +163,12 @@ async function* tarFiles(folder: JobFolder, files: readonly JobFile[]): AsyncGen
   }
 }
 
-async function* contentOf(file: FileHandle, bytes: number): AsyncGenerator<Uint8Array> {
+async function* contentOf(file: OpenedTaskFile, bytes: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, bytes - at));
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) return;
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+    const chunk = await file.read(at, Math.min(chunkBytes, bytes - at));
+    if (chunk.length === 0) return;
+    at += chunk.length;
+    yield chunk;
   }
 }
 
@@ -166,14 +176,13 @@ async function* contentOf(file: FileHandle, bytes: number): AsyncGenerator<Uint8
 export async function putFile(
   buckets: TrainingBuckets,
   { bucket, key }: { readonly bucket: string; readonly key: string },
-  folder: JobFolder,
-  { path }: Pick<JobFile, 'path'>,
+  { files, folder }: AttemptFolder,
+  { path }: Pick<TaskFile, 'path'>,
 ): Promise<boolean> {
-  const file = await openJobFile(folder, path);
+  const file = await files.open(folder, path);
   if (file === null) return false;
   try {
-    const { size } = await file.stat();
-    await buckets.put(bucket, key, contentOf(file, size), { headers: { contentType: 'application/octet-stream' } });
+    await buckets.put(bucket, key, contentOf(file, file.bytes), { headers: { contentType: 'application/octet-stream' } });
     return true;
   } finally {
     await file.close();

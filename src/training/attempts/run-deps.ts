@@ -6,6 +6,7 @@ import type { Tasks } from '../../providers/index.ts';
 import type { JobStates } from '../job-states.ts';
 import type { StoredTraining, TrainingRows } from '../rows.ts';
 import type { TrainingSpec } from '../spec.ts';
+import type { AttemptFiles } from './attempt-files.ts';
 import type { ContractFacts } from './contract.ts';
 import type { JobPython, LaunchDeps } from './launch.ts';
 import type { OutputMetrics } from './output-metrics.ts';
@@ -46,11 +47,9 @@ export interface RunDeps extends LaunchDeps, OutputUploadDeps {
   readonly instanceOf: (spec: TrainingSpec) => JobInstance;
   readonly contractOf: (job: StoredTraining) => Omit<ContractFacts, 'ml' | 'environmentBin'>;
   /** Registers the version of a finished job, once. Returns a note if there is nothing to register. */
-  readonly register: (job: StoredTraining) => Promise<string | null>;
-  /** The folder of a job's attempts. */
+  readonly register: (job: StoredTraining, files: AttemptFiles) => Promise<string | null>;
+  /** The folder of a job's attempts on the machine of the server. */
   readonly jobFolder: (name: string) => string;
-  /** Never throws. */
-  readonly removeFolder: (folder: string) => Promise<void>;
   /** From SIGTERM to SIGKILL. */
   readonly stopGraceMs: number;
 }

@@ -5,18 +5,18 @@
 import { join } from 'node:path';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
-import type { TaskEnd, TaskView } from '../../providers/index.ts';
+import type { TaskAddress, TaskEnd, TaskView } from '../../providers/index.ts';
 import { jobKindOf, jobLogGroup } from '../job-kind.ts';
 import type { StoredTraining, TrainingProgress } from '../rows.ts';
 import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from '../status.ts';
 import { type TrainingUsage, trainingLogStream } from '../training-job.ts';
+import { AttemptFiles } from './attempt-files.ts';
 import { isLasting, isPassing } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';
-import { endTask, followTask } from './follow.ts';
+import { followTask } from './follow.ts';
 import { frameworkNote } from './framework-version.ts';
-import { readJobText } from './job-files.ts';
 import { downloadInputs, type JobPython, taskSpecOf, writeContract } from './launch.ts';
 import { OutputLog } from './output-log.ts';
 import { artifactUriOf, type UploadedOutput, UploadFailed, uploadOutputs } from './outputs.ts';
@@ -134,10 +134,9 @@ export class TrainingRun {
   async #continue(stored: StoredTraining): Promise<TrainingRunResult> {
     const { progress } = stored;
     if (progress.secondaryStatus === 'Uploading' && progress.ending !== null) return this.#finish(stored, progress.ending);
-    const folder = this.#folderOf(progress.attempt);
-    const adopted = this.#deps.tasks.adopt(folder);
-    if (adopted !== null && adopted.id === this.#idOf(stored)) return this.#follow(stored, adopted.id);
-    if (adopted !== null && !(await this.#discard(progress.attempt)))
+    const found = await this.#deps.tasks.find(this.#addressOf(stored));
+    if (found !== null && found.id === this.#idOf(stored)) return this.#follow(stored, found.id);
+    if (found !== null && !(await this.#discard(stored)))
       throw new PlatformError('unavailable', 'a task of a deleted job of this name still runs');
     if (progress.secondaryStatus === 'Training') return this.#lost(stored, 'the server and the task were both killed');
     if (progress.status === 'Stopping') return this.#settleStopped(stored.progress.stopCause ?? 'user');
@@ -155,10 +154,13 @@ export class TrainingRun {
       const python = await this.#resolvePython(stored);
       await states.step(this.#name, trainingSteps.downloading);
       await meter.started(stored);
-      const folder = this.#folderOf(stored.progress.attempt);
-      const downloaded = await downloadInputs(this.#deps, stored, folder, this.#abort.signal);
-      const paths = tasks.paths(folder);
-      await writeContract(this.#deps, stored, folder, { ml: paths.ml, arn: this.#deps.contractOf(stored).arn });
+      const { threads, memoryMiB } = this.#deps.instanceOf(spec);
+      const { id, folder } = this.#addressOf(stored);
+      const environment = python === null ? null : { name: spec.environment, lock: python.lock };
+      const { at, paths } = await tasks.prepare({ id, folder, threads, memoryMiB, environment });
+      const files = new AttemptFiles(tasks, at);
+      const downloaded = await downloadInputs(this.#deps, stored, files, this.#abort.signal);
+      await writeContract(this.#deps, stored, files, { ml: paths.ml, arn: this.#deps.contractOf(stored).arn });
       const note = python === null ? null : await frameworkNote(spec.image, spec.environment, python.python);
       const current = await states.patch(this.#name, ({ progress: { notes } }) => ({
         ...downloaded,
@@ -167,8 +169,6 @@ export class TrainingRun {
       }));
       this.#abort.signal.throwIfAborted();
       if (current === null) return 'over';
-      const id = this.#idOf(stored);
-      const { threads, memoryMiB } = this.#deps.instanceOf(spec);
       const maxRuntimeMs = Math.max(1000, spec.maxRuntimeMs - instanceMs(current.progress, this.#deps.clock.wallMs()));
       const contract = this.#deps.contractOf(stored);
       const facts = { id, folder, paths, python, contract, threads, memoryMiB, isPreemptible: spec.isSpot, maxRuntimeMs };
@@ -221,7 +221,7 @@ export class TrainingRun {
       { group: jobLogGroup(stored.spec.name), stream: trainingLogStream(stored), attempt: training.progress.attempt },
     );
     const log = this.#log;
-    const view = await followTask(this.#deps, { stored: training, id, log, ml: join(this.#folderOf(training.progress.attempt), 'ml') });
+    const view = await followTask(this.#deps, { stored: training, id, log, files: this.#filesOf(training) });
     const current = (await this.#deps.rows.find(this.#name)) ?? training;
     if (view?.end === undefined || view.end === null) return this.#lost(current, 'its supervisor was killed');
     return this.#ended(current, view, view.end, log.tail);
@@ -244,8 +244,7 @@ export class TrainingRun {
     const stopCause: StopCause | null = end.why === 'time' ? (stored.progress.stopCause ?? 'runtime') : stored.progress.stopCause;
     const reason = await this.#reasonOf(stored, end, ending, tail, stopCause);
     const isProcessing = jobKindOf(this.#name) === 'processing';
-    const output = { base: join(this.#folderOf(stored.progress.attempt), 'ml'), path: 'output' };
-    const message = isProcessing ? await readJobText(output, 'message', exitMessageMax) : null;
+    const message = isProcessing ? await this.#filesOf(stored).text('output', 'message', exitMessageMax) : null;
     const patch = { ending, stopCause, failureReason: reason, ...(message === null ? {} : { exitMessage: message.trim() }) };
     const metrics = this.#deps.metrics.last(this.#name);
     const uploading = await this.#deps.states.step(this.#name, trainingSteps.uploading, {
@@ -261,7 +260,7 @@ export class TrainingRun {
 
   /** Null if the script succeeded or was stopped. */
   async #reasonOf(
-    { spec, progress }: StoredTraining,
+    stored: StoredTraining,
     end: TaskEnd,
     ending: TaskEnding,
     tail: readonly string[],
@@ -270,8 +269,8 @@ export class TrainingRun {
     if (end.why === 'unstarted') return cutReason(`ClientError: the command could not be started: ${end.detail ?? 'no reason is known'}`);
     if (stopCause !== null && end.why !== 'memory' && end.why !== 'disk') return null;
     if (end.why === 'exit' && end.code === 0) return null;
-    const folder = { base: join(this.#folderOf(progress.attempt), 'ml'), path: 'output' };
-    const failureText = await readJobText(folder, 'failure', failureTextMax);
+    const { spec } = stored;
+    const failureText = await this.#filesOf(stored).text('output', 'failure', failureTextMax);
     const { memoryMiB, largerType } = this.#deps.instanceOf(spec);
     const { instanceType, volumeGb } = spec;
     return failureReason({ ending, failureText, lastLines: tail, instanceType, memoryMiB, largerType, volumeGb });
@@ -283,10 +282,10 @@ export class TrainingRun {
     const { states, meter } = this.#deps;
     await meter.started(stored);
     if (progress.failureReason !== null) return this.#settle({ failureReason: progress.failureReason }, trainingSteps.failed);
-    const ml = join(this.#folderOf(progress.attempt), 'ml');
+    const files = this.#filesOf(stored);
     const notes = [...progress.notes];
     try {
-      const uploaded = await this.#upload(stored, ml);
+      const uploaded = await this.#upload(stored, files);
       notes.push(...uploaded.notes);
       await states.patch(this.#name, { notes });
     } catch (error) {
@@ -298,15 +297,15 @@ export class TrainingRun {
     const current = (await this.#deps.rows.find(this.#name)) ?? stored;
     if (spec.group !== null && current.version === null) {
       const job = { ...current, progress: { ...current.progress, usage: this.#usageOf(current) } };
-      const note = await this.#patiently(() => this.#deps.register(job));
+      const note = await this.#patiently(() => this.#deps.register(job, files));
       if (note !== null) notes.push(note);
     }
     return this.#settle({ notes }, trainingSteps.completed);
   }
 
-  async #upload(stored: StoredTraining, ml: string): Promise<UploadedOutput> {
+  async #upload(stored: StoredTraining, files: AttemptFiles): Promise<UploadedOutput> {
     try {
-      return await this.#patiently(() => uploadOutputs(this.#deps, stored.spec, ml));
+      return await this.#patiently(() => uploadOutputs(this.#deps, stored.spec, files));
     } catch (error) {
       if (!isLasting(error)) throw error;
       throw new UploadFailed(`ClientError: Data upload failed: ${messageOf(error)}`);
@@ -363,29 +362,19 @@ export class TrainingRun {
     if (stepped === null) return 'over';
     if (stepped.progress.status === 'Stopping') return this.#settleStopped(stepped.progress.stopCause ?? 'user');
     await states.step(this.#name, trainingSteps.starting);
-    await this.#discard(attempt);
+    await this.#discard(stored);
     return this.#intent === 'halt' ? 'halted' : 'again';
   }
 
-  /**
-   * Ends the task of an attempt, forgets it, and removes its folder, unless it still runs: code that runs could lead the removal elsewhere by
-   * links. Never throws. False if the folder stays.
-   */
-  async #discard(attempt: number): Promise<boolean> {
-    const { tasks, removeFolder } = this.#deps;
-    const folder = this.#folderOf(attempt);
-    const task = tasks.adopt(folder);
+  /** Ends the task of the current attempt, and removes it with its folder. Never throws. False if the folder stays. */
+  async #discard(stored: StoredTraining): Promise<boolean> {
     try {
-      if (task !== null) {
-        await endTask(tasks, task.id);
-        await tasks.remove(task.id);
-      }
+      await this.#deps.tasks.discard(this.#addressOf(stored));
+      return true;
     } catch (error) {
       this.#warn(error, 'failed to remove the task of a training job');
       return false;
     }
-    await removeFolder(folder);
-    return true;
   }
 
   #settleStopped(cause: StopCause): Promise<TrainingRunResult> {
@@ -410,8 +399,7 @@ export class TrainingRun {
     });
     this.#deps.metrics.forget(this.#name);
     this.#deps.meter.ended(this.#name, settled); // removing files takes time, which is not charged
-    if (settled !== null && !(await this.#discard(settled.progress.attempt))) return 'over';
-    await this.#deps.removeFolder(this.#deps.jobFolder(this.#name));
+    if (settled !== null) await this.#discard(settled);
     return 'over';
   }
 
@@ -429,8 +417,14 @@ export class TrainingRun {
     return `${nameKey(spec.name)}/${progress.attempt}/${createdAtMs}`;
   }
 
-  #folderOf(attempt: number): string {
-    return join(this.#deps.jobFolder(this.#name), String(attempt));
+  /** Of the current attempt. */
+  #addressOf(stored: StoredTraining): TaskAddress {
+    const { attempt, host = null } = stored.progress;
+    return { id: this.#idOf(stored), folder: join(this.#deps.jobFolder(this.#name), String(attempt)), host };
+  }
+
+  #filesOf(stored: StoredTraining): AttemptFiles {
+    return new AttemptFiles(this.#deps.tasks, this.#addressOf(stored));
   }
 
   #warn(error: unknown, what: string): void {

@@ -1,15 +1,18 @@
-/** Removes the folders of ended and deleted jobs, with their tasks, that a killed server left behind. */
+/** Removes the folders of tasks that nothing needs any more, which a killed server left behind. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
-import type { Tasks } from '../../providers/index.ts';
+import { removeTree } from '../disk/remove-tree.ts';
+import type { TaskView } from './task.ts';
 
 interface LeftoverDeps {
-  readonly tasks: Tasks;
+  readonly tasks: {
+    adopt(folder: string): TaskView | null;
+    stop(id: string, graceMs: number): Promise<void>;
+    remove(id: string): Promise<void>;
+  };
   readonly log: Log;
-  /** Never throws. */
-  readonly removeFolder: (folder: string) => Promise<void>;
 }
 
 /**
@@ -17,7 +20,7 @@ interface LeftoverDeps {
  * task that still runs is only stopped: the next server removes its folder.
  */
 export async function removeLeftovers(deps: LeftoverDeps, parent: string, attempts: ReadonlyMap<string, number>): Promise<void> {
-  const { tasks, log, removeFolder } = deps;
+  const { tasks, log } = deps;
   for (const job of await namesIn(parent)) {
     const folder = join(parent, job);
     let isNeeded = attempts.has(job);
@@ -31,13 +34,13 @@ export async function removeLeftovers(deps: LeftoverDeps, parent: string, attemp
           continue;
         }
         if (task !== null) await tasks.remove(task.id);
-        await removeFolder(join(folder, attempt));
+        await removeTree(join(folder, attempt));
       } catch (error) {
         isNeeded = true;
         log.warn({ job, attempt, error: messageOf(error) }, 'failed to remove what remains of a training job');
       }
     }
-    if (!isNeeded) await removeFolder(folder);
+    if (!isNeeded) await removeTree(folder).catch(() => undefined); // the next server tries again
   }
 }
 

@@ -1,56 +1,39 @@
 /**
- * Reads the files that a job wrote. They are untrusted: links lead elsewhere, names are hostile, and a running job may swap a file for a
+ * Reads the files that a task wrote. They are untrusted: links lead elsewhere, names are hostile, and a running task may swap a file for a
  * link at any time. So a file is opened without following a link, without waiting for a FIFO, and used only if what was opened lies in the
  * folder.
  */
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, opendir, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { OpenedTaskFile, TaskFile, TaskFileList } from './task.ts';
 
-/** A regular file that a job wrote. */
-export interface JobFile {
-  /** With `/`, relative to the folder. */
-  readonly path: string;
-  readonly bytes: number;
-  readonly modifiedAtMs: number;
-  readonly isExecutable: boolean;
-}
-
-/** The files of a folder, and what was left out. */
-export interface JobFiles {
-  /** Sorted by path. */
-  readonly files: readonly JobFile[];
-  /** Sentences about skipped entries that are not files; at most 20. */
-  readonly notes: readonly string[];
-  readonly isTooMany: boolean;
-}
-
-/** Files of one folder. A job with more fails instead of filling the server's memory. */
-export const jobFilesMax = 100_000;
+/** Files of one folder. A task with more fails instead of filling the server's memory. */
+export const taskFilesMax = 100_000;
 const notesMax = 20;
 const depthMax = 64;
 
-/** A folder that a job can write to: `base` is the job's `ml` folder, which it cannot replace; `path` is below it. */
-export interface JobFolder {
+/** A folder that a task can write to: `base` is its `ml` folder, which it cannot replace; `path` is below it. */
+export interface TaskSubfolder {
   readonly base: string;
   readonly path: string;
 }
 
-/** Null if it is missing, or if the job has replaced it by a link. */
-async function rootOf({ base, path }: JobFolder): Promise<string | null> {
+/** Null if it is missing, or if the task has replaced it by a link. */
+async function rootOf({ base, path }: TaskSubfolder): Promise<string | null> {
   const root = await realpath(join(base, path)).catch(() => null);
   return root !== null && root === join(await realpath(base), path) ? root : null;
 }
 
-/** Folders, links and others are read, too, at most this many times the number of files: a job can make millions of them. */
+/** Folders, links and others are read, too, at most this many times the number of files: a task can make millions of them. */
 const entriesPerFile = 2;
 
 /**
  * All regular files below a folder, at most `most`; reading ends with the first entry beyond. A link to a file inside the folder counts as
  * that file.
  */
-export async function listJobFiles(folder: JobFolder, most = jobFilesMax): Promise<JobFiles> {
-  const files: JobFile[] = [];
+export async function listTaskFiles(folder: TaskSubfolder, most = taskFilesMax): Promise<TaskFileList> {
+  const files: TaskFile[] = [];
   const notes: string[] = [];
   const note = (text: string): void => {
     if (notes.length < notesMax) notes.push(text);
@@ -84,11 +67,11 @@ async function* namesIn(folder: string): AsyncGenerator<string> {
   try {
     for await (const { name } of await opendir(folder)) yield name;
   } catch {
-    // A running job removes its folders.
+    // A running task removes its folders.
   }
 }
 
-async function addLink(root: string, path: string, files: JobFile[], note: (text: string) => void): Promise<void> {
+async function addLink(root: string, path: string, files: TaskFile[], note: (text: string) => void): Promise<void> {
   const target = await realpath(join(root, path)).catch(() => null);
   const found = target === null ? null : await lstat(target).catch(() => null);
   if (target === null || found === null) note(`${quoted(path)} is a link to nothing and was left out`);
@@ -97,12 +80,12 @@ async function addLink(root: string, path: string, files: JobFile[], note: (text
   else note(`${quoted(path)} is a link to a folder and was left out`);
 }
 
-function fileOf(path: string, { size, mtimeMs, mode }: { size: number; mtimeMs: number; mode: number }): JobFile {
+function fileOf(path: string, { size, mtimeMs, mode }: { size: number; mtimeMs: number; mode: number }): TaskFile {
   return { path, bytes: size, modifiedAtMs: mtimeMs, isExecutable: (mode & 0o100) !== 0 };
 }
 
 /** Opens a regular file in a folder. Null if it is missing, not a regular file, or outside of the folder. The caller closes it. */
-export async function openJobFile(folder: JobFolder, path: string): Promise<FileHandle | null> {
+export async function openTaskFile(folder: TaskSubfolder, path: string): Promise<OpenedTaskFile | null> {
   const root = await rootOf(folder);
   const target = root === null ? null : await realpath(join(root, path)).catch(() => null);
   if (root === null || target === null) return null;
@@ -110,22 +93,23 @@ export async function openJobFile(folder: JobFolder, path: string): Promise<File
   const file = await open(target, flags).catch(() => null);
   if (file === null) return null;
   const isInside = (await readlink(`/proc/self/fd/${file.fd}`).catch(() => '')).startsWith(`${root}/`);
-  if (isInside && (await file.stat()).isFile()) return file;
+  const status = isInside ? await file.stat() : null;
+  if (status?.isFile() === true) return openedFile(file, status);
   await file.close();
   return null;
 }
 
-/** The beginning of a text file in a folder; null if there is none. */
-export async function readJobText(folder: JobFolder, path: string, bytesMax: number): Promise<string | null> {
-  const file = await openJobFile(folder, path);
-  if (file === null) return null;
-  try {
-    const buffer = Buffer.alloc(bytesMax);
-    const { bytesRead } = await file.read(buffer, 0, bytesMax, 0);
-    return buffer.toString('utf8', 0, bytesRead);
-  } finally {
-    await file.close();
-  }
+function openedFile(file: FileHandle, { size, mtimeMs, ino }: Stats): OpenedTaskFile {
+  return {
+    bytes: size,
+    identity: `${ino} ${size} ${mtimeMs}`,
+    read: async (start, bytesMax) => {
+      const buffer = Buffer.allocUnsafe(bytesMax);
+      const { bytesRead } = await file.read(buffer, 0, bytesMax, start);
+      return buffer.subarray(0, bytesRead);
+    },
+    close: () => file.close(),
+  };
 }
 
 function quoted(path: string): string {
