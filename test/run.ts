@@ -3,8 +3,8 @@
  *
  * Tests of the sources share processes (`shared-process.ts`), because a process of its own costs a file more than its tests do. So do
  * those that start servers, some in each. What measures its own process gets one of its own; those that mostly wait run beside them, two at
- * a time. All run side by side: two processes that start servers and one that does not; when those of one kind are over, the other kind has
- * its place.
+ * a time. All run side by side: two processes that start servers and one that does not, then two, once those that wait are over; when those
+ * of one kind are over, the other kind has its place.
  *
  * `quick` runs only those that share a process, and of them none that starts processes, simulates or needs PostgreSQL. `ci` runs those
  * that CI runs in addition, because they take a third of all the time and few changes break them, such as clients and libraries of others.
@@ -200,12 +200,24 @@ const withServers = usual.filter((file) => canShare(file) && startsServers(file)
 const own = usual.filter((file) => !canShare(file) && !waits.includes(file.path));
 const quick = sharing.filter(({ text }) => !takesLong.test(text));
 
-/** One lane per process, with files of all modules in each, so that they take about as long. */
-const shared = (those: readonly TestFile[], processes: number): Lane[] =>
-  Array.from({ length: processes }, (_, lane) => ({ those: those.filter((_, i) => i % processes === lane), option: inOneProcess }));
+/**
+ * One lane per process, with files of all modules in each. The last lane has a quarter of the files of the first, so that lanes that run side
+ * by side end at about the same time, and none of them runs alone for long.
+ */
+function shared(those: readonly TestFile[], processes: number, lastShare = 0.25): Lane[] {
+  const lanes = Array.from({ length: processes }, (_, at) => ({
+    those: [] as TestFile[],
+    weight: 1 - ((1 - lastShare) * at) / Math.max(1, processes - 1),
+  }));
+  for (const file of those) {
+    const least = lanes.reduce((one, other) => ((other.those.length + 1) / other.weight < (one.those.length + 1) / one.weight ? other : one));
+    least.those.push(file);
+  }
+  return lanes.map(({ those: own }) => ({ those: own, option: inOneProcess }));
+}
 
 async function runQuick(): Promise<Counts[]> {
-  return Promise.all(shared(quick, 2).map(run));
+  return Promise.all(shared(quick, 2, 1).map(run));
 }
 
 async function runLong(): Promise<Counts[]> {
@@ -228,7 +240,7 @@ async function runUsual(): Promise<Counts[]> {
     runEach(servers).then(async (done) => [...done, ...(await runEach(sources))]),
     runEach(servers),
     runEach(sources).then(async (done) => [...done, ...(await runEach(servers))]),
-    run({ those: waiting, option: sideBySide }).then((counts) => [counts]),
+    run({ those: waiting, option: sideBySide }).then(async (counts) => [counts, ...(await runEach(sources)), ...(await runEach(servers))]),
   ]);
   return runs.flat();
 }

@@ -62,18 +62,18 @@ describe('a simulation', () => {
 
   for (const policy of [...rules, ...withFunctions]) {
     test(`under ${policy} loses no request, has consistent totals, and is byte-identical when repeated`, async () => {
-      const spec = specOf(loadFrom(waves, 60), policy);
+      const spec = specOf(loadFrom(waves, 30), policy);
       const result = await simulate(spec);
       const { requests, fulfilled, late, dropped, rejected, timeline } = result;
-      assert.equal(requests, sum(waves.slice(120)));
+      assert.equal(requests, sum(waves.slice(150)));
       assert.equal(fulfilled + late + dropped + rejected, requests);
       near(result.attainment, fulfilled / requests, 1e-12);
       near(result.costUsd, result.instanceUsd + result.overflowUsd, 1e-12);
       near(result.costUsd, sum(timeline.map(({ costUsd }) => costUsd)), 1e-9);
-      assert.equal(timeline.length, 60);
+      assert.equal(timeline.length, 30);
       assert.deepEqual(
         timeline.map(({ arrivals }) => arrivals),
-        waves.slice(120),
+        waves.slice(150),
       );
       assert.equal(sum(timeline.map(({ violations }) => violations)), requests - fulfilled);
       assert.equal(sum(timeline.map(({ overflow }) => overflow)), Math.round(result.overflowShare * requests));
@@ -84,10 +84,10 @@ describe('a simulation', () => {
   }
 
   test('reports the forecast of each minute', async () => {
-    const { timeline } = await simulate(specOf(loadFrom(waves, 60), 'instances-only'));
+    const { timeline } = await simulate(specOf(loadFrom(waves, 30), 'instances-only'));
     for (const { forecastMean, forecastP10, forecastP90 } of timeline)
       assert((forecastMean as number) > 0 && (forecastP10 as number) <= (forecastP90 as number));
-    const { timeline: blind } = await simulate(specOf(loadFrom(waves, 60), 'hpa'));
+    const { timeline: blind } = await simulate(specOf(loadFrom(waves, 30), 'hpa'));
     assert(blind.every(({ forecastMean }) => forecastMean === null));
   });
 
@@ -117,7 +117,7 @@ describe('a simulation', () => {
 
   for (const policy of withFunctions) {
     test(`under ${policy} meets the objective with functions alongside instances`, async () => {
-      const result = await simulate(specOf(loadFrom(waves, 60), policy));
+      const result = await simulate(specOf(loadFrom(waves, 30), policy));
       assert(result.attainment > 0.995, `${result.attainment}`);
       assert(result.overflowUsd > 0 && result.instanceUsd > 0);
     });
@@ -151,12 +151,12 @@ describe('a simulation', () => {
 
   test('survives failed launches and reclaimed instances', async () => {
     const faults = { launchFailureShare: 0.3, interruptionsPerHour: 6 };
-    const calm = await simulate(specOf(loadFrom(waves, 60), 'hpa:70'));
-    const result = await simulate(specOf(loadFrom(waves, 60), 'hpa:70', { faults }));
+    const calm = await simulate(specOf(loadFrom(waves, 30), 'hpa:70'));
+    const result = await simulate(specOf(loadFrom(waves, 30), 'hpa:70', { faults }));
     assert.equal(result.fulfilled + result.late + result.dropped + result.rejected, result.requests);
     assert(result.decisions.some(({ trigger }) => trigger === 'spot'));
     assert(result.attainment < calm.attainment);
-    assert.equal(JSON.stringify(await simulate(specOf(loadFrom(waves, 60), 'hpa:70', { faults }))), JSON.stringify(result));
+    assert.equal(JSON.stringify(await simulate(specOf(loadFrom(waves, 30), 'hpa:70', { faults }))), JSON.stringify(result));
   });
 
   for (const [what, order, wanted] of [
