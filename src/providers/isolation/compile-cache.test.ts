@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -29,8 +29,28 @@ describe('the compiled code of the workers', () => {
     await taking;
     assert.deepEqual(namesIn(second), namesIn(join(shared, build)));
 
+    const { nlink } = statSync(join(second, 'taken'));
+    assert.equal(nlink, 2, 'its files are links, which cost a start a tenth of copies');
+
     chmodSync(join(shared, build), 0o777);
     await new CompileCache(third, null, shared).fill([]);
     assert.deepEqual(namesIn(third), namesIn(first), 'it has filled its own');
+  });
+
+  test('is readable by the workers of every server that has links to it, whatever their group, and never writable', async (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'penstock-compile-'));
+    t.after(() => rmSync(root, { recursive: true }));
+    const shared = join(root, 'shared');
+    mkdirSync(shared, { mode: 0o700 });
+    await new CompileCache(join(root, 'first'), null, shared).fill([]);
+    const own = process.getgid?.() ?? 0;
+    for (const name of ['second', 'third']) {
+      const path = join(root, name);
+      await new CompileCache(path, own, shared).fill([]);
+      const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+      assert(files.length > 10);
+      for (const file of files) assert.equal(statSync(join(file.parentPath, file.name)).mode & 0o077, 0o044, file.name);
+      assert.equal(statSync(path).mode & 0o777, 0o750);
+    }
   });
 });

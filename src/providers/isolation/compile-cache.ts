@@ -9,8 +9,9 @@ import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
-  cpSync,
+  copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -55,7 +56,11 @@ export class CompileCache {
           this.#leaveShared(mark);
         }
       }
-      for (const name of readdirSync(this.path, { recursive: true, encoding: 'utf8' })) this.#share(join(this.path, name));
+      for (const entry of readdirSync(this.path, { recursive: true, withFileTypes: true })) {
+        const path = join(entry.parentPath, entry.name);
+        if (entry.isDirectory()) this.#share(path);
+        else if (this.#groupId !== null) makeReadable(path);
+      }
     } catch {
       // The disk is full, or no process can be started.
     }
@@ -75,7 +80,7 @@ export class CompileCache {
   #takeShared(mark: string): boolean {
     const from = this.#shared === null ? null : join(this.#shared, `workers-${mark}`);
     if (from === null || !existsSync(join(from, mark)) || !isOwn(from)) return false;
-    cpSync(from, this.path, { recursive: true });
+    linkAll(from, this.path);
     return true;
   }
 
@@ -84,7 +89,7 @@ export class CompileCache {
     const to = join(this.#shared, `workers-${mark}`);
     const unfinished = `${to}.${process.pid}`;
     try {
-      cpSync(this.path, unfinished, { recursive: true });
+      linkAll(this.path, unfinished);
       renameSync(unfinished, to);
     } catch {
       // Another server was faster, or the disk is full.
@@ -103,6 +108,36 @@ export class CompileCache {
     if (gid !== this.#groupId) chownSync(path, uid, this.#groupId);
     chmodSync(path, (mode & 0o700) | ((mode & 0o500) >> 3));
   }
+}
+
+/**
+ * Makes a folder with the files of another one: links, which take a tenth of the time of copies, unless it is on another file system. Node
+ * replaces files of its cache and never writes into one.
+ */
+function linkAll(from: string, to: string): void {
+  mkdirSync(to, { recursive: true, mode: 0o700 });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) linkAll(source, target);
+    else linkOrCopy(source, target);
+  }
+}
+
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}
+
+/**
+ * For all users: the file is also one of other servers, whose workers have another group. It holds nothing but our own code, and only those
+ * who may enter a folder above it find it.
+ */
+function makeReadable(path: string): void {
+  const { mode } = statSync(path);
+  if ((mode & 0o044) !== 0o044) chmodSync(path, (mode & 0o700) | 0o044);
 }
 
 /** Whether only this user can have written to a folder. */
