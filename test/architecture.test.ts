@@ -9,7 +9,20 @@ import { isTest, type SourceFile, sourceFiles, suiteSource } from './source-file
 
 /** From the bottom up. Files directly in src/ (common types, entry points) are modules of one file. */
 const layers = [
-  ['errors', 'clock', 'closers', 'random', 'quantiles', 'names', 'pages', 'defined', 'v8-flags', 'own-imports', 'buffer-release'],
+  [
+    'errors',
+    'clock',
+    'closers',
+    'random',
+    'quantiles',
+    'names',
+    'pages',
+    'defined',
+    'v8-flags',
+    'own-imports',
+    'buffer-release',
+    'node-http',
+  ],
   ['tensor', 'python-model', 'objective', 'tar', 'zip', 'threads', 'schedules', 'event-patterns'],
   ['config', 'codecs', 'connections', 'fields', 'python-files', 'data-directory'],
   ['queueing', 'forecasting', 'statistics', 'storage', 'runtime', 'links'],

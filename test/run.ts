@@ -210,7 +210,9 @@ function shared(those: readonly TestFile[], processes: number, lastShare = 0.25)
     weight: 1 - ((1 - lastShare) * at) / Math.max(1, processes - 1),
   }));
   for (const file of those) {
-    const least = lanes.reduce((one, other) => ((other.those.length + 1) / other.weight < (one.those.length + 1) / one.weight ? other : one));
+    const least = lanes.reduce((one, other) =>
+      (other.those.length + 1) / other.weight < (one.those.length + 1) / one.weight ? other : one,
+    );
     least.those.push(file);
   }
   return lanes.map(({ those: own }) => ({ those: own, option: inOneProcess }));

@@ -1,6 +1,6 @@
 /** `npm run bench -- grpc`: gRPC compared with REST for small and large tensors, with the same load generator. */
 import type { StatusBody } from '../../src/api/index.ts';
-import { loadProtocol } from '../../src/oip/index.ts';
+import { loadProtocol } from '../../src/oip/grpc/protocol.ts';
 import { modelPath } from '../../test/models/index.ts';
 import { type H2loadOptions, hasH2load, runH2load } from '../load/h2load.ts';
 import { commit, machine } from '../machine.ts';

@@ -1,8 +1,8 @@
 /** A request and its response on the fast path, with only those members of node:http that inference handlers use. */
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { STATUS_CODES } from '../node-http.ts';
 import type { FastHead } from './fast-head.ts';
 
 /** A request that has arrived whole. */

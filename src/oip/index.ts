@@ -1,6 +1,5 @@
 export type { DeployedEndpoint, OipDeps } from './deps.ts';
 export { type GrpcPort, openGrpc } from './grpc/open-grpc.ts';
-export { loadProtocol, type Protocol } from './grpc/protocol.ts';
 export { oipServices } from './open-oip.ts';
 export { isInferPath, isPredictPath } from './paths.ts';
 export { OipRouter } from './router.ts';

@@ -3,7 +3,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:h
 import { type ChannelCredentials, type ChannelOptions, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import type { StatusBody } from '../../src/api/index.ts';
-import { loadProtocol, type Protocol } from '../../src/oip/index.ts';
+import { loadProtocol, type Protocol } from '../../src/oip/grpc/protocol.ts';
 import type { Server } from './server.ts';
 
 export const protocol: Protocol = loadProtocol();

@@ -25,7 +25,7 @@ import {
   readInferMessage,
 } from '../../src/codecs/index.ts';
 import { PlatformError } from '../../src/errors.ts';
-import { loadProtocol } from '../../src/oip/index.ts';
+import { loadProtocol } from '../../src/oip/grpc/protocol.ts';
 import { inspectBundle } from '../../src/runtime/process/process-bundle.ts';
 import { readTar, tarOf } from '../../src/tar/index.ts';
 import { jsonSignature, type Signature } from '../../src/tensor.ts';

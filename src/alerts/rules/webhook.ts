@@ -4,10 +4,11 @@
  */
 import { createHmac } from 'node:crypto';
 import { type LookupAddress, lookup } from 'node:dns';
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { PlatformError } from '../../errors.ts';
+import { request as httpRequest } from '../../node-http.ts';
 import type { HttpParameters } from './http-parameters.ts';
 import type { WebhookPolicy } from './webhook-policy.ts';
 

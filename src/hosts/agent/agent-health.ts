@@ -1,10 +1,11 @@
 /** Answers whether this host can run workers, for probes of Kubernetes: HTTP without a certificate, two paths, and nothing else. */
 import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
+import { createServer } from '../../node-http.ts';
 
 export interface AgentHealthOptions {
   readonly clock: Clock;

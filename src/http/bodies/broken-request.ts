@@ -1,9 +1,9 @@
 /** Responses to connections without a complete request: malformed, oversized or too slow. */
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { errorBody, errorHeaders, httpStatus } from '../../connections/index.ts';
 import { type ErrorCode, PlatformError } from '../../errors.ts';
+import { STATUS_CODES } from '../../node-http.ts';
 
 interface Refusal {
   readonly status: string;

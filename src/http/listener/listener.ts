@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { AccessConnection, Caller } from '../../access/index.ts';
@@ -20,6 +20,7 @@ import {
   StalledResponses,
 } from '../../connections/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
+import { createServer as createHttpServer } from '../../node-http.ts';
 import { BodyBudget, type BodyLimits } from '../bodies/body-budget.ts';
 import { rejectConnection } from '../bodies/broken-request.ts';
 import { sendContinue } from '../bodies/continue.ts';

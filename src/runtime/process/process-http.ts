@@ -1,9 +1,10 @@
 /** The two calls of the container contract, on a local port: GET /ping and POST /invocations. */
 import { createReadStream } from 'node:fs';
-import { type IncomingMessage, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, PlatformError } from '../../errors.ts';
+import { request } from '../../node-http.ts';
 import type { Payload, PayloadHeaders, ProcessReply, ReplyHead } from '../link/payload.ts';
 
 const host = '127.0.0.1';
