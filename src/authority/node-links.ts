@@ -1,7 +1,7 @@
 /** The links of a node: its port, its certificate, which it issues itself and renews, and what it knows of the certificates of hosts. */
 import type { ClusterKeys } from '../access/index.ts';
 import { type Clock, Loop } from '../clock.ts';
-import { addressParts, type LinkIdentity, type LinkPeer, LinkPort, renewalTimeMs } from '../links/index.ts';
+import { addressParts, type LinkIdentity, type LinkPeer, LinkPort, renewalTimeMs, serveDetours } from '../links/index.ts';
 import type { Database } from '../storage/index.ts';
 import { Authority } from './authority.ts';
 import { HostCertificates } from './host-certificates.ts';
@@ -58,6 +58,7 @@ export class NodeLinks {
     const links = new NodeLinks(options, authority, await authority.identityOf(peerOfNode(options)));
     await links.hosts.refresh();
     serveJoins(links.port, { ...options, nodes: () => links.nodes, authority, tokens: links.tokens, hosts: links.hosts });
+    serveDetours(links.port, { ...options, ownAddress: () => links.#address });
     links.#address = await links.#listen();
     links.#loop.open();
     return links;

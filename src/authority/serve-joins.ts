@@ -35,7 +35,7 @@ export function serveJoins(port: LinkPort, deps: JoinDeps): void {
       throw error;
     }
   });
-  port.answer('nodes', ['host'], async () => ({ nodes: deps.nodes() }));
+  port.answer('nodes', ['host', 'node'], async () => ({ nodes: deps.nodes() }));
   port.answer('renew', ['host'], async (request) => answerOf(await renew(request, deps), deps));
 }
 

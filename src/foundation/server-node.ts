@@ -3,6 +3,7 @@
  * is dead, another one claims the role, ends what its process may still hold, and starts.
  */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { type ClusterKeys, readClusterKeys } from '../access/index.ts';
 import { NodeLinks } from '../authority/index.ts';
 import { type Clock, every } from '../clock.ts';
@@ -58,6 +59,8 @@ export interface ClusterHome {
   readonly epoch: number;
   /** `HOST:PORT` of its links; null if it accepts none. */
   readonly address: string | null;
+  /** `HOST:PORT` of the live nodes besides it and this one: over them, this node may reach it if its own way there is cut. */
+  readonly detours: readonly string[];
   /** Whether it is this process. */
   readonly isSelf: boolean;
 }
@@ -206,11 +209,16 @@ export class ServerNode implements NodeLock {
     this.#addresses = linkAddresses(state);
     const node = nodes.find((each) => each.isLive && isSameProcess(each, holder));
     const isSelf = isSameProcess(holder, this.#member?.self ?? null);
-    const home = node === undefined ? null : { name: node.name, epoch, address: controllerAddress(state), isSelf };
-    const isSame = home?.epoch === this.#home?.epoch && home?.address === this.#home?.address && home?.isSelf === this.#home?.isSelf;
+    const address = controllerAddress(state);
+    const home = node === undefined ? null : { name: node.name, epoch, address, detours: this.#detoursTo(address), isSelf };
+    const isSame = isDeepStrictEqual(home, this.#home);
     this.#home = home;
     if (home?.isSelf === false) this.#addressBefore = home.address;
     if (!isSame) this.#deps.onHome(home);
+  }
+
+  #detoursTo(home: string | null): readonly string[] {
+    return this.#addresses.filter((address) => address !== home && address !== this.#links?.address);
   }
 
   /** Open from the start of the node on, also while it stands by. */
@@ -263,7 +271,7 @@ export class ServerNode implements NodeLock {
   #replacedBy(introduction: Readonly<Record<string, unknown>>): object {
     const next = this.#member?.term === null ? null : nextHomeIn(introduction, this.epoch);
     if (next === null) return {};
-    this.#home = { ...next, isSelf: false };
+    this.#home = { ...next, detours: this.#detoursTo(next.address), isSelf: false };
     this.#deps.onHome(this.#home);
     this.#replaced.resolve(replacedReason);
     return {};

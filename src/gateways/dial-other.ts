@@ -16,9 +16,20 @@ export class OtherHomes {
   }
 
   /** Resolves with a paused connection. Rejects when aborted. */
-  dial({ address, identity }: OtherHome, { kind, ...fields }: HomeDial, signal: AbortSignal): Promise<Socket> {
+  dial({ address, detours, identity }: OtherHome, { kind, ...fields }: HomeDial, signal: AbortSignal): Promise<Socket> {
     this.#dialer.setAddresses([address]);
+    this.#dialer.setDetours(detours);
     this.#dialer.setIdentity(identity);
     return this.#dialer.dial(kind, fields, signal);
+  }
+
+  /** Whether the last connection goes over a node that passes it on. */
+  get isDetour(): boolean {
+    return this.#dialer.detour !== null;
+  }
+
+  /** Resolves with whether the home answers without a detour. If so, later connections need none. */
+  triesDirect(signal: AbortSignal): Promise<boolean> {
+    return this.#dialer.triesDirect(signal);
   }
 }

@@ -44,11 +44,14 @@ async function serve(orders: FrontOrders): Promise<void> {
     clock,
     dial: async (signal) => {
       const socket = await targets.dial({ kind: 'front' }, signal);
-      return { socket, isOther: targets.target.other !== undefined };
+      const isOther = targets.target.other !== undefined;
+      return { socket, isOther, isDetour: isOther && others.isDetour };
     },
+    triesDirect: (signal) => others.triesDirect(signal),
     onCatalogue: (endpoints) => inference.setCatalogue(endpoints),
-    onEnd: () => {
+    onEnd: (_why, isSilent) => {
       if (!orders.isNode) process.exit(1);
+      if (isSilent) targets.endPassed();
       inference.forgetCallers();
       return true;
     },

@@ -6,7 +6,7 @@ import { VirtualClock } from '../clock.ts';
 import { type DialOther, HomeTargets, type OtherHome } from './home-target.ts';
 
 const identity = { cert: '', key: '', authorities: '' };
-const other = (address: string): OtherHome => ({ address, identity });
+const other = (address: string): OtherHome => ({ address, detours: [], identity });
 const socketOf = (address: string): Socket => ({ address }) as unknown as Socket;
 
 async function settled(): Promise<void> {

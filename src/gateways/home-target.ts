@@ -18,6 +18,8 @@ export interface OwnHome {
 export interface OtherHome {
   /** `HOST:PORT` of its links. */
   readonly address: string;
+  /** `HOST:PORT` of the nodes that may pass links on to it. */
+  readonly detours: readonly string[];
   /** By which this process shows that it belongs to the cluster. */
   readonly identity: LinkIdentity;
 }
@@ -74,16 +76,20 @@ export class HomeTargets {
 
   /** Connections that are being dialled to the home before are dialled to this one. Those of clients that are there end soon. */
   set(target: HomeTarget): void {
-    if (target.term !== this.#target.term && this.#atOther.size > 0) {
-      const left = this.#atOther;
-      this.#atOther = new Set();
-      this.#deps.clock.after(oldHomeMs, () => {
-        for (const socket of left) socket.destroy();
-      });
-    }
+    if (target.term !== this.#target.term) this.endPassed();
     this.#target = target;
     this.#changed.abort();
     this.#changed = new AbortController();
+  }
+
+  /** Clients' connections at another node end soon: they no longer lead to the home. Clients connect again. */
+  endPassed(): void {
+    if (this.#atOther.size === 0) return;
+    const left = this.#atOther;
+    this.#atOther = new Set();
+    this.#deps.clock.after(oldHomeMs, () => {
+      for (const socket of left) socket.destroy();
+    });
   }
 
   /** Resolves with a paused connection to the home. Rejects when aborted, or if the server of this process is gone. */

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { VirtualClock } from '../clock.ts';
 import type { PlatformError } from '../errors.ts';
 import { type ForwardedRequest, FrontLink } from './front-link.ts';
-import { LinkedHome, type WaitingLimits, waitingLimits } from './linked-home.ts';
+import { type DialledHome, LinkedHome, type WaitingLimits, waitingLimits } from './linked-home.ts';
 
 /** One home after the other, and the requests that each of them has. */
 class Homes {
@@ -16,7 +16,9 @@ class Homes {
   readonly home: LinkedHome;
   /** The ends of the present link; null while there is no home. */
   #ends: { readonly near: Socket; readonly far: Socket; readonly link: FrontLink } | null = null;
-  #dial: ((socket: { socket: Socket; isOther: boolean }) => void) | null = null;
+  #dial: ((dialled: DialledHome) => void) | null = null;
+  /** Whether the home answers without a detour. */
+  isDirect = false;
   readonly answers: string[] = [];
 
   constructor(limits: WaitingLimits = waitingLimits) {
@@ -27,6 +29,7 @@ class Homes {
           this.#dial = resolve;
           signal.addEventListener('abort', () => reject(new Error('aborted')));
         }),
+      triesDirect: async () => this.isDirect,
       onCatalogue: () => undefined,
       onEnd: () => true,
       limits,
@@ -40,7 +43,7 @@ class Homes {
   }
 
   /** A home accepts the link. */
-  async open(isOther = false): Promise<void> {
+  async open(isOther = false, isDetour = false): Promise<void> {
     this.clock.advance(100); // the pause before it is dialled
     await settled();
     const [far, near] = socketPair();
@@ -58,7 +61,7 @@ class Homes {
     });
     near.resume();
     this.#ends = { near, far, link };
-    this.#dial?.({ socket: far, isOther });
+    this.#dial?.({ socket: far, isOther, isDetour });
     await settled();
   }
 
@@ -230,6 +233,55 @@ test('a home that gives its place to another one answers what it has, and gets n
   assert.equal(hasLeft, true);
   await homes.open();
   assert.deepEqual([homes.names, homes.answers], [['a', 'b'], ['answer to a']]);
+});
+
+test('a link over a detour is replaced once the home answers without one, and what is under way is answered before', async () => {
+  const homes = new Homes();
+  await homes.open(true, true);
+  const beat = async (ms: number): Promise<void> => {
+    for (let passedMs = 0; passedMs < ms; passedMs += 500) {
+      homes.link.beat();
+      await settled();
+      homes.clock.advance(500);
+      await settled();
+    }
+  };
+  homes.send('a');
+  await beat(10_000);
+  homes.isDirect = true;
+  await beat(5000);
+  homes.send('b');
+  await settled();
+  assert.deepEqual(homes.names, ['a'], 'later ones wait');
+  await homes.answer();
+  await homes.open(true);
+  assert.deepEqual([homes.names, homes.answers], [['a', 'b'], ['answer to a']]);
+  await beat(20_000);
+  homes.send('c');
+  await settled();
+  assert.deepEqual(homes.names, ['a', 'b', 'c'], 'the direct link stays');
+});
+
+test('a request that takes longer than a link over a detour has, is entered again', async () => {
+  const homes = new Homes();
+  homes.isDirect = true;
+  await homes.open(true, true);
+  homes.send('a');
+  for (let each = 0; each < 13; each++) {
+    homes.link.beat();
+    await settled();
+    homes.clock.advance(500);
+    await settled();
+  }
+  await homes.open(true);
+  await homes.answer(1);
+  assert.deepEqual(
+    [homes.names, homes.answers],
+    [
+      ['a', 'a'],
+      ['left a', 'answer to a'],
+    ],
+  );
 });
 
 test('whatever happens to the homes, each request is answered once', async () => {

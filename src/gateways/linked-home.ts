@@ -28,6 +28,10 @@ export const waitingLimits: WaitingLimits = { requestsMax: 10_000, bytesMax: 64 
 
 /** Between two looks at whether the home is silent. */
 const lookEveryMs = 500;
+/** Between two tries to do without a detour; one ends with the next. */
+const directEveryMs = 5000;
+/** For the answers that a link over a detour still owes, before it is replaced. */
+const leaveMsMax = 1000;
 /** Until a home whose link ended is dialled again: a home that ends each link at once must not be dialled without a pause. */
 const redialMs = 10;
 
@@ -48,14 +52,25 @@ export interface WholeHandlers {
   readonly onUnavailable: (error: PlatformError) => void;
 }
 
+/** A connection to the home. */
+export interface DialledHome {
+  readonly socket: Socket;
+  /** Whether it leads to another machine. */
+  readonly isOther: boolean;
+  /** Whether it goes over a node that passes it on. */
+  readonly isDetour: boolean;
+}
+
 export interface LinkedHomeDeps {
   readonly clock: Clock;
   /** Resolves with a paused connection. Rejects when aborted. */
-  readonly dial: (signal: AbortSignal) => Promise<{ readonly socket: Socket; readonly isOther: boolean }>;
+  readonly dial: (signal: AbortSignal) => Promise<DialledHome>;
+  /** Resolves with whether the home answers without a detour: the next `dial` needs none then. */
+  readonly triesDirect: (signal: AbortSignal) => Promise<boolean>;
   /** The endpoints of the home; none while there is no home. */
   readonly onCatalogue: (endpoints: readonly CatalogueEndpoint[]) => void;
-  /** The link has ended. False: there will be no other one. */
-  readonly onEnd: (why: string) => boolean;
+  /** The link has ended; `isSilent`: nothing arrived on it, but it is not closed. False: there will be no other one. */
+  readonly onEnd: (why: string, isSilent: boolean) => boolean;
   readonly limits?: WaitingLimits;
 }
 
@@ -81,6 +96,7 @@ export class LinkedHome {
   #isLeaving = false;
   #dialling = new AbortController();
   #stopLooking: () => void = () => undefined;
+  #stopTrying: () => void = () => undefined;
 
   constructor(deps: LinkedHomeDeps) {
     this.#deps = deps;
@@ -142,14 +158,14 @@ export class LinkedHome {
     this.#dialling.abort();
     const { signal } = (this.#dialling = new AbortController());
     const { clock, dial, onCatalogue, onEnd } = this.#deps;
-    let dialled: Awaited<ReturnType<LinkedHomeDeps['dial']>>;
+    let dialled: DialledHome;
     try {
       dialled = await dial(signal);
     } catch (error) {
-      if (!signal.aborted) onEnd(String(error));
+      if (!signal.aborted) onEnd(String(error), false);
       return;
     }
-    const { socket, isOther } = dialled;
+    const { socket, isOther, isDetour } = dialled;
     if (signal.aborted) {
       socket.on('error', () => undefined).destroy();
       return;
@@ -165,6 +181,7 @@ export class LinkedHome {
     this.#announced.clear();
     this.#atOnce = 0;
     if (isOther) this.#look(socket, link);
+    if (isDetour) this.#tryDirect(link);
     socket.resume();
     this.#goOn();
   }
@@ -173,8 +190,9 @@ export class LinkedHome {
   #ended(why: string): void {
     this.#link = null;
     this.#stopLooking();
+    this.#stopTrying();
     this.#deps.onCatalogue([]);
-    if (this.#deps.onEnd(why)) this.#deps.clock.after(redialMs, () => this.open());
+    if (this.#deps.onEnd(why, why === silentHome)) this.#deps.clock.after(redialMs, () => this.open());
   }
 
   /** A look that finds the home silent counts only if the next one does, too: this process may itself have been stopped. */
@@ -185,8 +203,28 @@ export class LinkedHome {
     socket.on('data', () => (receivedAtMs = clock.nowMs()));
     this.#stopLooking = every(clock, lookEveryMs, () => {
       silentLooks = clock.nowMs() - receivedAtMs >= this.#limits.silentMsMax - lookEveryMs ? silentLooks + 1 : 0;
-      if (silentLooks > 1) link.close('the home is silent');
+      if (silentLooks > 1) link.close(silentHome);
     });
+  }
+
+  /** A link over a detour is replaced once the way to the home is open again. What is under way is answered before. */
+  #tryDirect(link: RemoteHome): void {
+    const { clock, triesDirect } = this.#deps;
+    let abort = new AbortController();
+    const cancelTries = every(clock, directEveryMs, () => {
+      abort.abort();
+      abort = new AbortController();
+      void triesDirect(abort.signal).then((isDirect) => {
+        if (!isDirect || link !== this.#link || this.#isLeaving) return;
+        this.#isLeaving = true;
+        link.leave();
+        clock.after(leaveMsMax, () => link.close('its way to the home was a detour'));
+      });
+    });
+    this.#stopTrying = () => {
+      abort.abort();
+      cancelTries();
+    };
   }
 
   #sendTo(link: RemoteHome, open: Open, hasWaited: boolean): void {
@@ -248,6 +286,8 @@ export class LinkedHome {
     }
   }
 }
+
+const silentHome = 'the home is silent';
 
 function noHome(why: string): PlatformError {
   const message = `no node of the cluster serves requests at the moment, and ${why}: send the request again`;

@@ -78,9 +78,9 @@ export class NodeFronts {
     const home = this.#home;
     const identity = this.#identity;
     if (home === null) return; // the last one is dialled until another one is known
-    const { epoch: term, address, isSelf } = home;
+    const { epoch: term, address, detours, isSelf } = home;
     // This node tells its own place when it is open.
     if (isSelf) return;
-    this.processes.setTarget(address === null || identity === null ? { term } : { term, other: { address, identity } });
+    this.processes.setTarget(address === null || identity === null ? { term } : { term, other: { address, detours, identity } });
   }
 }

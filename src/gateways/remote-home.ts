@@ -108,6 +108,11 @@ export class RemoteHome implements Home<CatalogueRoute> {
     this.#writer.write([messageFrame(0, linkKinds.log, { fields, message })]);
   }
 
+  /** Sends no more requests. The server answers what it has, and ends the link. */
+  leave(): void {
+    this.#signal(0, linkKinds.leave);
+  }
+
   #signal(call: number, kind: number): void {
     this.#writer.write([signalFrame(call, kind)]);
   }

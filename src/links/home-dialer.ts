@@ -1,6 +1,6 @@
 /**
- * Opens links to the home, wherever it is: tries the known addresses, follows the answers of nodes that are not the home, and repeats until
- * one is, or until its caller gives up.
+ * Opens links to the home, wherever it is: tries the known addresses, follows the answers of nodes that are not the home, tries a detour over
+ * another node if none answers, and repeats until a link is accepted, or until its caller gives up.
  */
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -9,8 +9,9 @@ import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { isRetried, type LinkAnswer } from './answers.ts';
-import { type AnsweredLink, openLink } from './link-attempt.ts';
-import { certificatesOf, type LinkIdentity, provenPeer } from './link-peer.ts';
+import { type NodeAnswer, openOverDetour } from './detour-attempt.ts';
+import { openLink } from './link-attempt.ts';
+import { certificatesOf, type LinkIdentity, type LinkPeer, provenPeer } from './link-peer.ts';
 import type { LinkKind } from './link-port.ts';
 import { type LinkProtocols, linkProtocols } from './protocols.ts';
 
@@ -42,6 +43,12 @@ export class HomeDialer {
   readonly #options: HomeDialerOptions;
   #addresses: readonly string[];
   #lastResort: readonly string[];
+  /** `HOST:PORT` of nodes that may reach the home if this process does not. */
+  #detours: readonly string[] = [];
+  /** How many of them were tried. */
+  #triedDetours = 0;
+  /** Over which the last link was accepted; null if that needed none. */
+  #detour: Detour | null = null;
   /** Answers of nodes, of any kind. */
   #answers = 0;
   /** How many of last resort were tried. */
@@ -65,7 +72,32 @@ export class HomeDialer {
     if (addresses.join() === this.#addresses.join()) return;
     this.#addresses = addresses;
     this.#home = null;
+    this.#detour = null;
     for (const wake of this.#wakes) wake();
+  }
+
+  /** `HOST:PORT` of nodes to ask for a detour, one in each round in which no other node answers. */
+  setDetours(addresses: readonly string[]): void {
+    this.#detours = addresses;
+    if (this.#detour !== null && !addresses.includes(this.#detour.address)) this.#detour = null;
+  }
+
+  /** The name of the node over which the last link was opened; null if it needed no detour. */
+  get detour(): string | null {
+    return this.#detour?.node ?? null;
+  }
+
+  /** Resolves with whether a node answers without a detour. If so, links need none from then on. */
+  async triesDirect(signal: AbortSignal): Promise<boolean> {
+    for (const address of this.#addresses) {
+      // Any answer will do.
+      const tried = await this.#attempt(address, { kind: 'nodes' }, 0, signal);
+      if (typeof tried === 'string') continue;
+      tried.socket.on('error', () => undefined).destroy();
+      this.#detour = null;
+      return true;
+    }
+    return false;
   }
 
   /** The certificate with which links are opened from now on. */
@@ -94,11 +126,18 @@ export class HomeDialer {
     const introduction = { ...fields, kind, protocols: this.#options.protocols ?? linkProtocols };
     for (let round = 0; !signal.aborted; round++) {
       const answered = this.#answers;
+      const known = await this.#over(this.#detour?.address, introduction, round, signal);
+      if (known !== null) return known;
       for (const address of this.#candidates()) {
         const tried = await this.#follow(address, introduction, round, signal);
         if (typeof tried !== 'string') return tried;
         last = tried;
         if (signal.aborted) break;
+      }
+      if (this.#answers === answered && !signal.aborted) {
+        const next = this.#detours[this.#triedDetours++ % this.#detours.length];
+        const tried = await this.#over(next, introduction, round, signal);
+        if (tried !== null) return tried;
       }
       const resort = this.#lastResort[this.#resorts % Math.max(1, this.#lastResort.length)];
       if (resort !== undefined && this.#answers === answered && !signal.aborted) {
@@ -125,6 +164,7 @@ export class HomeDialer {
       const { socket, answer } = tried;
       if ('ok' in answer) {
         this.#home = address;
+        this.#detour = null;
         return { socket, answer };
       }
       socket.on('error', () => undefined).destroy();
@@ -139,19 +179,43 @@ export class HomeDialer {
     return `${first}: the nodes named another home ${movesMax} times`;
   }
 
+  /** A link over the node at this address; null if there is none. */
+  async #over(by: string | undefined, introduction: object, round: number, signal: AbortSignal): Promise<AcceptedLink | null> {
+    const [home] = this.#addresses;
+    if (by === undefined || home === undefined || signal.aborted) return null;
+    const tried = await openOverDetour(by, { home, introduction }, (address, message, over) =>
+      // The other node needs time to connect to the home.
+      this.#attempt(address, message, over === undefined ? round : round + 1, signal, over),
+    );
+    if (typeof tried === 'string') {
+      if (this.#detour?.address === by) this.#detour = null;
+      this.#options.onFailure?.(by, tried);
+      return null;
+    }
+    this.#detour = { address: by, node: tried.node };
+    return tried;
+  }
+
   #candidates(): readonly string[] {
     const home = this.#home;
     return home === null ? this.#addresses : [home, ...this.#addresses.filter((address) => address !== home)];
   }
 
-  #attempt(address: string, introduction: object, round: number, signal: AbortSignal): Promise<AnsweredLink | string> {
+  async #attempt(address: string, introduction: object, round: number, signal: AbortSignal, over?: Socket): Promise<NodeAnswer | string> {
     const identity = this.#identity;
-    if (identity === null) return Promise.resolve('this process has no certificate yet');
+    if (identity === null) return 'this process has no certificate yet';
     const { clock } = this.#options;
     const { cert, key, authorities } = identity;
     const limitMs = Math.min(attemptMs.first * 2 ** round, attemptMs.max);
-    const check = (socket: TLSSocket): string | null => nodeReason(socket, authorities, clock.wallMs());
-    return openLink({ clock, address, tls: { cert, key, ca: authorities }, check, introduction, limitMs, signal });
+    let node = '';
+    const check = (socket: TLSSocket): string | null => {
+      const peer = nodeOf(socket, authorities, clock.wallMs());
+      if (typeof peer === 'string') return peer;
+      node = peer.name;
+      return null;
+    };
+    const tried = await openLink({ clock, address, tls: { cert, key, ca: authorities }, check, introduction, over, limitMs, signal });
+    return typeof tried === 'string' ? tried : { ...tried, node };
   }
 
   async #pause(round: number, signal: AbortSignal): Promise<void> {
@@ -177,13 +241,19 @@ interface AcceptedLink {
   readonly answer: Extract<LinkAnswer, { readonly ok: true }>;
 }
 
-/** Why the other side is not a node of the cluster; null if it is one. */
-function nodeReason(socket: TLSSocket, authorities: string, wallMs: number): string | null {
+interface Detour {
+  /** `HOST:PORT` of the node that passes links on. */
+  readonly address: string;
+  readonly node: string;
+}
+
+/** The node at the other side, or why it is none of the cluster. */
+function nodeOf(socket: TLSSocket, authorities: string, wallMs: number): LinkPeer | string {
   const certificate = socket.getPeerX509Certificate();
   if (!(certificate instanceof X509Certificate)) return 'it has no certificate';
   try {
-    const { role, name } = provenPeer(certificate, certificatesOf(authorities), wallMs);
-    return role === 'node' ? null : `it is the host ${name}, not a node`;
+    const peer = provenPeer(certificate, certificatesOf(authorities), wallMs);
+    return peer.role === 'node' ? peer : `it is the host ${peer.name}, not a node`;
   } catch (error) {
     return messageOf(error);
   }

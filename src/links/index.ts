@@ -6,6 +6,7 @@ export {
   publicKeyOf,
   requestedKey,
 } from './certificates.ts';
+export { serveDetours } from './detours.ts';
 export { HomeDialer, type HomeDialerOptions } from './home-dialer.ts';
 export { HostIdentity, type HostIdentityOptions } from './host-identity.ts';
 export { introductionBytes, readIntroduction } from './introduction.ts';

@@ -1,4 +1,5 @@
 /** One attempt to open a link: connect, check the certificate of the node, introduce, read the answer. */
+import type { Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
@@ -13,6 +14,8 @@ export interface LinkAttempt {
   /** Why the other side is not the right one, before anything is sent to it; null if it is. */
   readonly check: (socket: TLSSocket) => string | null;
   readonly introduction: object;
+  /** Opened already, to a node that passes it on to the address. Default: a connection to the address. */
+  readonly over?: Socket | undefined;
   /** For all of it. */
   readonly limitMs: number;
   readonly signal: AbortSignal;
@@ -25,13 +28,13 @@ export interface AnsweredLink {
 }
 
 /** Resolves with the reason if there is no answer. */
-export function openLink({ clock, address, tls, check, introduction, limitMs, signal }: LinkAttempt): Promise<AnsweredLink | string> {
+export function openLink({ clock, address, tls, check, introduction, over, limitMs, signal }: LinkAttempt): Promise<AnsweredLink | string> {
   const place = addressParts(address);
   if (place === null) return Promise.resolve('its address is not HOST:PORT');
   return new Promise((resolve) => {
     // Its name in the cluster counts, not its address: `check` looks at it.
     const checkServerIdentity = (): undefined => undefined;
-    const socket = connect({ ...place, ...tls, minVersion: 'TLSv1.3', checkServerIdentity });
+    const socket = connect({ ...(over === undefined ? place : { socket: over }), ...tls, minVersion: 'TLSv1.3', checkServerIdentity });
     socket.setNoDelay(true).setKeepAlive(true);
     const settle = (): void => {
       cancel();

@@ -19,9 +19,10 @@ import { haveCommonProtocol, type LinkProtocols, linkProtocols, protocolsText, r
 /**
  * What a link is for. `front`: the calls of a front process; `connection`: a client's connection that is passed on whole; `grpc`: one to its
  * gRPC port; `host`: the agent of a host; `join`: a host asks for its first certificate; `renew`: for the next one; `nodes`: for the addresses
- * of the nodes; `replaced`: the next home tells the one before, which may be cut off from the database.
+ * of the nodes; `replaced`: the next home tells the one before, which may be cut off from the database; `detour`: a link to the home that a
+ * node which stands by passes on.
  */
-export type LinkKind = 'front' | 'connection' | 'grpc' | 'host' | 'join' | 'renew' | 'nodes' | 'replaced';
+export type LinkKind = 'front' | 'connection' | 'grpc' | 'host' | 'join' | 'renew' | 'nodes' | 'replaced' | 'detour';
 
 /**
  * Serves an accepted link; the other side has its answer `{ok: true}` already. The socket is paused and has no listeners: add those for
@@ -82,6 +83,8 @@ interface Served {
   readonly roles: readonly LinkPeer['role'][];
   readonly run: ServeLink;
   readonly admit: (peer: LinkPeer, introduction: Readonly<Record<string, unknown>>) => Promise<void> | void;
+  /** Whether nodes that stand by serve it, too. */
+  readonly isAnywhere: boolean;
 }
 
 interface Answered {
@@ -132,7 +135,12 @@ export class LinkPort {
    * answer, and the other side tries again if its code is `unavailable` or `overloaded`.
    */
   serve(kind: LinkKind, roles: readonly LinkPeer['role'][], run: ServeLink, admit: Served['admit'] = () => undefined): void {
-    this.#served.set(kind, { roles, run, admit });
+    this.#served.set(kind, { roles, run, admit, isAnywhere: false });
+  }
+
+  /** As `serve`, at any node. */
+  serveAnywhere(kind: LinkKind, roles: readonly LinkPeer['role'][], run: ServeLink, admit: Served['admit']): void {
+    this.#served.set(kind, { roles, run, admit, isAnywhere: true });
   }
 
   /** Requests of this kind are answered, at any node, with the fields that `run` resolves with, or the reason it rejects with. */
@@ -272,7 +280,7 @@ export class LinkPort {
       const address = socket.remoteAddress ?? '';
       return leave(socket, { ...(await answered.run({ peer, serial, introduction, address })), ok: true });
     }
-    if (!this.#isHome) {
+    if (!this.#isHome && served?.isAnywhere !== true) {
       const home = this.#options.homeAddress();
       return leave(socket, { moved: home === this.#address ? null : home });
     }
