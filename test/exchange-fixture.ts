@@ -250,6 +250,7 @@ export async function openExchanges() {
       const text = await response.text().catch(() => 'broken off');
       return { status: response.status, type, text };
     },
+    oip,
     clock,
     serving,
     runs,

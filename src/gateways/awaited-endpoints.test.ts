@@ -40,6 +40,22 @@ test('a request is served at once if its endpoint is in service, else when it is
   assert.deepEqual(events.slice(1), ['/v2/models/Digits/infer', '/v1/models/digits:predict']);
 });
 
+test('calls of the native API, of AWS and of gRPC wait as well; control calls and asynchronous requests do not', () => {
+  const calls = ['/api/v1/endpoints/digits/invoke', '/endpoints/digits/invocations', '/endpoints/Digits/invocations-response-stream?x=1'];
+  for (const url of calls) assert.equal(endpoints.awaits(url), true, url);
+  for (const url of ['/api/v1/endpoints/digits/async', '/endpoints/digits/async-invocations', '/api/v1/endpoints/digits/rollback'])
+    assert.equal(endpoints.awaits(url), false, url);
+  assert.deepEqual([endpoints.awaitsEndpoint('Digits'), endpoints.awaitsEndpoint('ready')], [true, false]);
+  endpoints.serveBy('Digits', () => {
+    events.push('served');
+    return () => undefined;
+  });
+  assert.deepEqual(events, []);
+  awaited.delete('digits');
+  changed();
+  assert.deepEqual(events, ['served']);
+});
+
 test('a request waits for a minute at most', () => {
   serve('/v2/models/slow/infer');
   clock.advance(60_000);

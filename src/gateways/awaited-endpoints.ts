@@ -18,7 +18,9 @@ interface Waiting {
   readonly serve: () => void;
 }
 
-const path = /^\/v[12]\/models\/([^/:?]+)/;
+/** Calls of a model: of both open protocols, of the native API, and of AWS. */
+const path =
+  /^\/(?:v[12]\/models\/([^/:?]+)|(?:api\/v1\/)?endpoints\/([^/?]+)\/(?:invoke|invocations|invocations-response-stream)(?:\?|$))/;
 
 /** A request that waits longer gets the answer of an endpoint that is not in service. */
 const waitMsMax = 60_000;
@@ -37,12 +39,21 @@ export class AwaitedEndpoints {
 
   /** Whether a request with this path would wait. */
   awaits(url: string): boolean {
-    return this.#awaiting.isAwaited(nameKey(path.exec(url)?.[1] ?? ''));
+    return this.awaitsEndpoint(endpointIn(url));
+  }
+
+  awaitsEndpoint(name: string): boolean {
+    return this.#awaiting.isAwaited(nameKey(name));
   }
 
   /** Serves the request now, or once its endpoint is in service. The returned function reports that its client has disconnected. */
   serve(url: string, serve: () => () => void): () => void {
-    const endpoint = nameKey(path.exec(url)?.[1] ?? '');
+    return this.serveBy(endpointIn(url), serve);
+  }
+
+  /** As `serve`, of an endpoint by its name. */
+  serveBy(name: string, serve: () => () => void): () => void {
+    const endpoint = nameKey(name);
     if (!this.#awaiting.isAwaited(endpoint)) return serve();
     let leave = (): void => void this.#waiting.delete(waiting);
     const cancel = this.#clock.after(waitMsMax, () => waiting.serve());
@@ -80,4 +91,9 @@ export class AwaitedEndpoints {
     if (this.#awaiting.state.ready) this.#onSettled();
     for (const waiting of this.#waiting) if (!this.#awaiting.isAwaited(waiting.endpoint)) waiting.serve();
   }
+}
+
+function endpointIn(url: string): string {
+  const [, model, endpoint] = path.exec(url) ?? [];
+  return model ?? endpoint ?? '';
 }

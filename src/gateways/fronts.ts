@@ -212,6 +212,15 @@ export class Fronts implements FrontPort {
     });
   }
 
+  /** As `awaitEndpoint`, of an inference over gRPC, which names its model. */
+  awaitModel(name: string, run: () => void): (() => void) | null {
+    if (this.#awaited?.awaitsEndpoint(name) !== true) return null;
+    return this.#awaited.serveBy(name, () => {
+      run();
+      return () => undefined;
+    });
+  }
+
   /** A paused connection may bring an inference that is too large for a frame. */
   #whenSettled(socket: Socket, run: () => void): void {
     if (this.#settled === null) return run();

@@ -33,10 +33,11 @@ describe('three nodes', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
   const infer = (name: string, key: string, body = nodes.digits.body) =>
     post(body === nodes.digits.body ? agent : new Agent(), nodes.node(name).url, nodes.digits.path, { key, body });
 
-  /** The same inference over gRPC, by a client that stays connected. */
-  const inferByGrpc = (name: string, key: string): Promise<Reply> => {
-    const client = clients.get(name) ?? new GrpcClient(`127.0.0.1:${nodes.grpcPorts.get(name)}`);
-    clients.set(name, client);
+  /** The same inference over gRPC, by a client that stays connected, or by a new one. */
+  const inferByGrpc = (name: string, key: string, isNew = false): Promise<Reply> => {
+    const known = isNew ? undefined : clients.get(name);
+    const client = known ?? new GrpcClient(`127.0.0.1:${nodes.grpcPorts.get(name)}`);
+    clients.set(isNew ? `${name}, client ${clients.size}` : name, client);
     const [input] = sample('digits_mlp').inputs;
     assert(input !== undefined && input.datatype === 'FP32');
     const columns = Number(input.shape[1]);
@@ -99,6 +100,7 @@ describe('three nodes', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
       assert.equal(await ended(nodes.node(home)), signal === 'SIGTERM' ? 0 : signal);
       // Too large for a frame: its connection waits, and is passed on whole.
       const large = infer(others[0] ?? '', nodes.key, `${nodes.digits.body}${' '.repeat(70_000)}`);
+      const overGrpc = inferByGrpc(others[0] ?? '', nodes.key, true);
       await until('another node is the home', async () => others.includes(await nodes.home()));
       const before = load.answered;
       await until('requests are answered', () => load.answered > before + 20);
@@ -110,6 +112,7 @@ describe('three nodes', { skip: whyNoPostgres(), timeout: 240_000 }, () => {
           return refused === null;
         });
       }
+      assert.equal((await overGrpc).refused, null, 'its connection waits for a home, and its call for the endpoint');
       const { status, body } = await large;
       assert.equal(status, 200, body);
       assert(body.includes(nodes.digits.expected), body);

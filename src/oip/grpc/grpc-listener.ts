@@ -9,6 +9,7 @@ import { messageOf, PlatformError } from '../../errors.ts';
 import { type Certificate, cannotListenForGrpc, closePort } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
 import type { GrpcServer } from './grpc-server.ts';
+import type { AwaitModel } from './inference.ts';
 
 /** Where it listens. */
 export interface GrpcOptions {
@@ -27,6 +28,8 @@ export interface GrpcFronts {
   readonly grpcAddress: string | null;
   /** From now on, `take` gets each connection. Returns what ends that. */
   serveGrpc(take: (socket: Socket) => void): () => void;
+  /** Where the home may change: see `AwaitModel`. */
+  awaitModel(name: string, run: () => void): (() => void) | null;
 }
 
 /** Closes like the HTTP listener: it stops accepting, lets calls end, then cuts off the rest. */
@@ -92,8 +95,9 @@ export class GrpcListener {
 
   async #load(): Promise<void> {
     const { GrpcServer: Loaded } = await import('./grpc-server.ts');
-    const isPassedOn = (this.#options.fronts ?? null) !== null;
-    this.#server = new Loaded(this.#services, isPassedOn ? null : this.#options.tls, this.#sockets);
+    const { fronts = null, tls } = this.#options;
+    const awaitModel: AwaitModel = (name, run) => fronts?.awaitModel(name, run) ?? null;
+    this.#server = new Loaded(this.#services, { tls: fronts === null ? tls : null, sockets: this.#sockets, awaitModel });
   }
 
   /** Returns `host:port` once connections are accepted. Throws `unavailable` if the address cannot be bound. */

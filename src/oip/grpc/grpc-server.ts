@@ -23,7 +23,7 @@ import { type ControlCall, controlCalls } from './control-calls.ts';
 import { EarlyAdmission } from './early-admission.ts';
 import { GrpcHealth } from './health.ts';
 import { InferStream } from './infer-stream.ts';
-import { GrpcInference } from './inference.ts';
+import { type AwaitModel, GrpcInference } from './inference.ts';
 import { loadProtocol, type Protocol } from './protocol.ts';
 import { GrpcReflection } from './reflection.ts';
 import { grpcErrorOf, trailerOf } from './status.ts';
@@ -39,6 +39,15 @@ const mlserverRepository = '/inference.model_repository.ModelRepositoryService/'
 type Respond = sendUnaryData<Buffer>;
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 
+/** Besides the services of all protocols. */
+export interface GrpcServerOptions {
+  /** Null: plaintext. */
+  readonly tls: Certificate | null;
+  /** The open connections, by client address and port. */
+  readonly sockets: ReadonlyMap<string, Socket>;
+  readonly awaitModel: AwaitModel;
+}
+
 /** Serves connections that the port has accepted. */
 export class GrpcServer {
   readonly #services: OipDeps;
@@ -53,14 +62,13 @@ export class GrpcServer {
   readonly #injector: ConnectionInjector;
   readonly #streams = new Set<InferStream>();
 
-  /** `tls`: null for plaintext. `sockets`: the open connections, by client address and port. */
-  constructor(services: OipDeps, tls: Certificate | null, sockets: ReadonlyMap<string, Socket>) {
+  constructor(services: OipDeps, { tls, sockets, awaitModel }: GrpcServerOptions) {
     this.#services = services;
     this.#sockets = sockets;
     const { bodyLimitBytes } = services.listener.limits;
     this.#protocol = loadProtocol();
     this.#health = new GrpcHealth(services);
-    this.#inference = new GrpcInference(services);
+    this.#inference = new GrpcInference(services, awaitModel);
     this.#budget = services.listener.bodies.budget;
     const paths = ['ModelInfer', 'ModelStreamInfer'].map((name) => methodOf(this.#protocol.inference, name).path);
     const logRejected = (head: CallHead, thrown: unknown): void => this.#logRejectedCall(head, thrown);

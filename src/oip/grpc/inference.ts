@@ -40,13 +40,21 @@ export type GrpcOutcome =
 type Settle = (answered: GrpcOutcome) => void;
 const nothingToCancel = (): void => {};
 
+/**
+ * Calls `run` once the model is in service again after a change of the home, and returns what withdraws the call until then. Null, without a
+ * call, if there is nothing to wait for.
+ */
+export type AwaitModel = (model: string, run: () => void) => (() => void) | null;
+
 /** Used by single calls and by streams, so both behave the same. */
 export class GrpcInference {
   readonly #services: OipDeps;
+  readonly #awaitModel: AwaitModel;
   readonly #plans = new ModelPlans();
 
-  constructor(services: OipDeps) {
+  constructor(services: OipDeps, awaitModel: AwaitModel) {
     this.#services = services;
+    this.#awaitModel = awaitModel;
   }
 
   /** The caller must be authorized. Calls `settle` exactly once, possibly before returning. Returns a function that cancels the inference. */
@@ -54,10 +62,44 @@ export class GrpcInference {
     const { traces, listener } = this.#services;
     listener.activity.enter(lineOf(head));
     traces?.begin(head.requestId, head.headers);
-    let message: InferMessage | null = null;
-    let route: ServedRoute;
+    let message: InferMessage;
     try {
       message = readInferMessage(bytes);
+    } catch (thrown) {
+      this.#rejectOnEntry(head, null, thrown, settle);
+      return nothingToCancel;
+    }
+    return this.#whenInService(head, { message, bytes, settle });
+  }
+
+  /** The call waits within its deadline. */
+  #whenInService(head: CallHead, received: ReceivedMessage): () => void {
+    const { clock } = this.#services;
+    let cancel = nothingToCancel;
+    let stopTimer = nothingToCancel;
+    const leave = this.#awaitModel(received.message.modelName, () => {
+      stopTimer();
+      cancel = this.#enter(head, received);
+    });
+    if (leave === null) return this.#enter(head, received);
+    if (head.deadlineWallMs !== Number.POSITIVE_INFINITY) {
+      stopTimer = clock.after(Math.max(0, head.deadlineWallMs - clock.wallMs()), () => {
+        leave();
+        const { modelName } = received.message;
+        const text = `the deadline of the call has passed before ${modelName} was in service again after a change of the home`;
+        this.#rejectOnEntry(head, received.message, new PlatformError('deadline_exceeded', text), received.settle);
+      });
+    }
+    return () => {
+      stopTimer();
+      leave();
+      cancel();
+    };
+  }
+
+  #enter(head: CallHead, { message, bytes, settle }: ReceivedMessage): () => void {
+    let route: ServedRoute;
+    try {
       route = this.#routeOf(message);
     } catch (thrown) {
       this.#rejectOnEntry(head, message, thrown, settle);
@@ -89,6 +131,13 @@ export class GrpcInference {
       throw notServed(error, this.#services, { model, version });
     }
   }
+}
+
+/** A call that was read. */
+interface ReceivedMessage {
+  readonly message: InferMessage;
+  readonly bytes: Buffer;
+  readonly settle: Settle;
 }
 
 /** A call whose model was found. */
