@@ -103,11 +103,12 @@ const benchmarks = new Map<string, Benchmark>([
     {
       rounds: 3,
       seconds: 3,
+      loads: { example: 'closed,image,overload,burst,memory,start' },
       only: { example: 'Triton,FastAPI,LitServe,MLServer,BentoML,mosec' },
       triton: { example: 'PATH' },
       add: false,
     },
-    ({ rounds, seconds, only, triton, add: isAdded, dry: isDry }) => peersBench({ rounds, seconds, only, triton, isAdded, isDry }),
+    ({ add: isAdded, dry: isDry, ...options }) => peersBench({ ...options, isAdded, isDry }),
   ),
   benchmark('placement', {}, ({ dry: isDry }) => placementBench({ isDry })),
   benchmark('cluster', { rounds: 2, seconds: 6 }, ({ rounds, seconds, dry: isDry }) => clusterBench({ rounds, seconds, isDry })),

@@ -29,6 +29,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
         arrivalsMs,
         onAnswer: (i) => answered.push(arrivalsMs[i] as number),
         connections: shape.connections,
+        isPatient: shape.isPatient,
       });
   const { user, system } = process.cpuUsage(cpuBefore);
   const warmUpMs = (shape.kind === 'open' && shape.warmUpMs) || 0;

@@ -17,6 +17,8 @@ export type LoadShape =
       readonly beginAtMs?: number;
       /** Responses to requests sent earlier than this after the begin are in `failures` only. Default: 0. */
       readonly warmUpMs?: number;
+      /** Leaves the processor to the server between arrivals, and sends up to a millisecond late, which counts as latency. */
+      readonly isPatient?: boolean;
     };
 
 export interface LoadOptions {
@@ -65,6 +67,9 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
     ended.catch(() => {});
     return report;
   } finally {
+    // Its processor time counts as that of this process once it has ended.
+    const exit = generator.exitCode === null && generator.signalCode === null ? once(generator, 'exit') : null;
     generator.kill();
+    await exit;
   }
 }

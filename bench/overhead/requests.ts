@@ -24,8 +24,8 @@ export function jsonRequests(url: URL, endpoint: string): Buffer[] {
 }
 
 /** One row in the Open Inference Protocol. */
-export function inputsBody(data: readonly number[]): string {
-  return JSON.stringify({ inputs: [{ name: 'pixels', datatype: 'FP32', shape: [1, data.length], data }] });
+export function inputsBody(data: readonly number[], name = 'pixels', shape: readonly number[] = [1, data.length]): string {
+  return JSON.stringify({ inputs: [{ name, datatype: 'FP32', shape, data }] });
 }
 
 export function postJson(url: URL, body: string): Buffer {

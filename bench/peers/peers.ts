@@ -1,18 +1,30 @@
-/** `npm run bench -- peers`: one small ONNX model in Penstock and in other servers, at low and high concurrency. */
+/** `npm run bench -- peers`: ONNX models in Penstock and in other servers, under several loads. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasWrk } from '../load/wrk.ts';
-import { commit, machine } from '../machine.ts';
-import { readResults, writeResults } from '../results.ts';
-import { measureSubject, type PeerCell } from './measure.ts';
-import { type PeersResults, peersTable } from './report.ts';
-import { onnxSubjects } from './subjects.ts';
+import { burstLoad } from './burst/burst.ts';
+import { closedLoad } from './closed/closed.ts';
+import { imageLoad } from './image/image.ts';
+import { memoryLoad } from './memory/memory.ts';
+import { overloadLoad } from './overload/overload.ts';
+import type { LoadContext } from './rounds.ts';
+import { startLoad } from './start/start.ts';
+
+const loads: Readonly<Record<string, (context: LoadContext) => Promise<void>>> = {
+  closed: closedLoad,
+  image: imageLoad,
+  overload: overloadLoad,
+  burst: burstLoad,
+  memory: memoryLoad,
+  start: startLoad,
+};
 
 export interface PeersBenchOptions {
   readonly rounds: number;
   /** Seconds of each measurement. */
   readonly seconds: number;
+  /** Names of `loads`, separated by commas; empty for all. Other results are kept. */
+  readonly loads: string;
   /** Names of servers beside Penstock, separated by commas; empty for all. */
   readonly only: string;
   /** Path of a tritonserver with the onnxruntime backend; empty for none. */
@@ -22,38 +34,15 @@ export interface PeersBenchOptions {
   readonly isDry: boolean;
 }
 
-export async function peersBench({ rounds, seconds, only, triton, isAdded, isDry }: PeersBenchOptions): Promise<void> {
+export async function peersBench({ seconds, loads: chosen, only, ...options }: PeersBenchOptions): Promise<void> {
+  const names = chosen === '' ? Object.keys(loads) : chosen.split(',');
+  const unknown = names.find((name) => loads[name] === undefined);
+  if (unknown !== undefined) throw new Error(`expected --loads of ${Object.keys(loads).join(', ')}, got '${unknown}'`);
   const scratch = mkdtempSync(join(tmpdir(), 'penstock-bench-peers-'));
   const isWanted = (name: string): boolean => name === 'Penstock' || only === '' || only.split(',').some((part) => name.startsWith(part));
-  const { subjects, missing } = await onnxSubjects(scratch, triton, isWanted);
   try {
-    const { cores, cpu, node } = machine();
-    const measured = isAdded ? [...(readResults<PeersResults>('peers')?.rounds ?? [])] : [];
-    for (let round = 0; round < rounds; round++) {
-      const cells: PeerCell[] = [];
-      // In the opposite order every other time: the machine's speed drifts.
-      for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
-        try {
-          cells.push(...(await measureSubject(subject, seconds * 1000)));
-        } catch (error) {
-          // A server that does not start on a busy machine is left out of the round.
-          console.error(`${subject.name}: ${String(error)}`);
-        }
-      }
-      measured.push(cells);
-      const results: PeersResults = {
-        at: new Date().toISOString(),
-        commit: commit(),
-        machine: `${cores} cores (${cpu}, Node ${node})`,
-        generator: hasWrk() ? 'wrk' : 'own generator',
-        missing,
-        rounds: measured,
-      };
-      console.log(peersTable(results));
-      if (!isDry) writeResults('peers', results, peersTable(results));
-    }
+    for (const name of names) await loads[name]?.({ ...options, measureMs: seconds * 1000, scratch, isWanted });
   } finally {
-    for (const subject of subjects) await subject.close();
     rmSync(scratch, { recursive: true });
   }
 }

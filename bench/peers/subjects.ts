@@ -1,12 +1,10 @@
 /** The servers of `npm run bench -- peers`: the same ONNX model in each, with one thread. */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { binaryRequests, digitRows, fastapiRequests, inputsBody, jsonRequests, postJson } from '../overhead/requests.ts';
-import { Peer } from '../python/peer.ts';
 import { peers, type RunningSubject } from '../python/subjects.ts';
 import { prepareFastapi, startFastapi } from '../servers/fastapi.ts';
 import { Platform } from '../servers/platform.ts';
+import { startTriton } from './tensor-servers.ts';
 
 export const encodings = ['JSON', 'binary'] as const;
 export type Encoding = (typeof encodings)[number];
@@ -69,11 +67,11 @@ class PenstockOnnx implements OnnxSubject {
   #isDeployed = false;
 
   async start(): Promise<RunningSubject> {
-    await this.#platform.start();
+    const readyMs = await this.#platform.start();
     if (!this.#isDeployed) await this.#platform.deploy({ modelPath, name: endpoint, objective: 'p95<=50ms' });
     this.#isDeployed = true;
     const { url, pid } = this.#platform.server;
-    return { url, pid, stop: () => this.#platform.stop() };
+    return { url, pid, readyMs, stop: () => this.#platform.stop() };
   }
 
   async close(): Promise<void> {
@@ -86,43 +84,14 @@ function fastapiSubject(processes: number): OnnxSubject {
     name: processes === 1 ? 'FastAPI' : `FastAPI, ${processes} processes`,
     start: async () => {
       const server = await startFastapi(modelPath, processes);
-      return { url: server.url, pid: server.pid, stop: () => server.stop() };
+      return { url: server.url, pid: server.pid, readyMs: server.readyMs, stop: () => server.stop() };
     },
     requests: (url, encoding) => (encoding === 'JSON' ? fastapiRequests(url) : null),
     close: nothing,
   };
 }
 
-/** Triton with its onnxruntime backend, which is expected beside the binary as in its own image. */
 function tritonSubject(scratch: string, binary: string): OnnxSubject {
-  const repository = join(scratch, 'triton');
-  const version = join(repository, endpoint, '1');
-  mkdirSync(version, { recursive: true });
-  copyFileSync(modelPath, join(version, 'model.onnx'));
-  const thread = (name: string): string => `parameters { key: "${name}" value: { string_value: "1" } }`;
-  const config = ['platform: "onnxruntime_onnx"', 'max_batch_size: 32', 'instance_group [{ kind: KIND_CPU, count: 1 }]'];
-  writeFileSync(
-    join(repository, endpoint, 'config.pbtxt'),
-    [...config, thread('intra_op_thread_count'), thread('inter_op_thread_count')].join('\n'),
-  );
-  const command = {
-    command: binary,
-    args: (port: number) => [
-      `--model-repository=${repository}`,
-      `--backend-directory=${join(dirname(binary), '../backends')}`,
-      '--http-address=127.0.0.1',
-      `--http-port=${port}`,
-      `--grpc-port=${port + 1}`,
-      `--metrics-port=${port + 2}`,
-    ],
-    env: () => ({}),
-    directory: scratch,
-    path: `/v2/models/${endpoint}/infer`,
-    body: inputsBody(digitRows()[0] ?? []),
-  };
-  const start = async (): Promise<RunningSubject> => {
-    const peer = await Peer.start(command);
-    return { url: peer.url, pid: peer.pid, stop: () => peer.stop() };
-  };
+  const start = (): Promise<RunningSubject> => startTriton(endpoint, modelPath, 1, scratch, binary, inputsBody(digitRows()[0] ?? []));
   return { name: 'Triton', start, requests: protocolRequests, close: nothing };
 }

@@ -10,9 +10,9 @@ export interface PeerCommand {
   readonly args: (port: number) => readonly string[];
   readonly env: (port: number) => Readonly<Record<string, string>>;
   readonly directory: string;
-  /** Path and JSON body of a request that it must answer with 200. */
+  /** Path and body, JSON or bytes, of a request that it must answer with 200. */
   readonly path: string;
-  readonly body: string;
+  readonly body: string | Uint8Array<ArrayBuffer>;
 }
 
 export class Peer {
@@ -42,7 +42,7 @@ export class Peer {
         await peer.stop();
         throw new Error(`${command} does not answer: ${peer.#lastLines.join('')}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
     return peer;
   }
@@ -70,9 +70,10 @@ export class Peer {
   }
 }
 
-async function answers(url: URL, body: string): Promise<boolean> {
+async function answers(url: URL, body: PeerCommand['body']): Promise<boolean> {
   try {
-    const response = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+    const type = typeof body === 'string' ? 'application/json' : 'application/octet-stream';
+    const response = await fetch(url, { method: 'POST', body, headers: { 'content-type': type } });
     await response.arrayBuffer();
     return response.ok;
   } catch {

@@ -20,6 +20,8 @@ export interface RunningSubject {
   readonly url: URL;
   /** Root of its process tree. */
   readonly pid: number;
+  /** Until it said that it is ready; absent if it says nothing. */
+  readonly readyMs?: number;
   readonly stop: () => Promise<void>;
 }
 

@@ -28,14 +28,18 @@ async function measure({ modelPath, input, rowShape, rowsFile, b, measureMs }: B
   const runsMs: number[] = [];
   const warmUntilMs = performance.now() + measureMs / 5;
   const endMs = warmUntilMs + measureMs;
+  let cpu = process.cpuUsage();
   for (let nowMs = performance.now(); nowMs < endMs; ) {
     // A new tensor each time, because a server cannot reuse that of the last request.
     await session.run({ [input]: new onnx.Tensor('float32', data, [b, ...rowShape]) });
     const afterMs = performance.now();
     if (afterMs >= warmUntilMs) runsMs.push(afterMs - nowMs);
+    else cpu = process.cpuUsage();
     nowMs = afterMs;
   }
-  return { rowsPerSecond: (runsMs.length * b) / (measureMs / 1000), runMs: summarize(runsMs) };
+  const { user, system } = process.cpuUsage(cpu);
+  const rows = runsMs.length * b;
+  return { rowsPerSecond: rows / (measureMs / 1000), runMs: summarize(runsMs), cpuMsPerRow: (user + system) / 1000 / rows };
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as BareOptions;

@@ -17,6 +17,7 @@ export interface BareOptions {
 export interface BareReport {
   readonly rowsPerSecond: number;
   readonly runMs: LatencySummary;
+  readonly cpuMsPerRow: number;
 }
 
 /** Runs onnxruntime alone in a separate process with one thread. */

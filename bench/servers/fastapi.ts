@@ -11,11 +11,12 @@ export async function prepareFastapi(): Promise<string | null> {
   return (await environment()).missing;
 }
 
-export async function startFastapi(modelPath: string, workers: number): Promise<ServerProcess> {
+/** `models`: how many times it holds the model, for measuring memory. */
+export async function startFastapi(modelPath: string, workers: number, models = 1): Promise<ServerProcess> {
   const server = await ServerProcess.start({
     command: `${(await environment()).directory}/bin/uvicorn`,
     args: ['server:app', '--app-dir', here('./fastapi'), '--port', '0', '--workers', String(workers), '--no-access-log'],
-    env: { MODEL_PATH: modelPath },
+    env: { MODEL_PATH: modelPath, MODEL_COUNT: String(models) },
     readyOn: 'stderr',
     ready: /Uvicorn running on (http:\S+)/,
   });
@@ -25,10 +26,10 @@ export async function startFastapi(modelPath: string, workers: number): Promise<
 
 /** Waits for a response: with several workers, uvicorn reports that it is running before they are. */
 async function untilResponding(url: URL): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 1000; tries++) {
     const response = await fetch(url).catch(() => null);
     if (response?.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error(`no response from ${url.href}`);
 }

@@ -62,3 +62,22 @@ export function rssMiBOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) / 1024;
 }
+
+/**
+ * Memory of a process and its children. Shared pages count in `rssMiB` once for each process, in `pssMiB` once in all. A process that
+ * has ended counts nothing.
+ */
+export function memoryMiBOf(root: number): { readonly rssMiB: number; readonly pssMiB: number } {
+  const texts = tree(root).flatMap(({ pid }) => rollupOf(pid) ?? []);
+  const sum = (name: string): number =>
+    texts.reduce((total, text) => total + Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0), 0) / 1024;
+  return { rssMiB: sum('Rss'), pssMiB: sum('Pss') };
+}
+
+function rollupOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  } catch {
+    return null; // the process has ended
+  }
+}

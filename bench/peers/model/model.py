@@ -14,4 +14,5 @@ def load(folder):
 
 
 def predict(session, x):
-    return session.run(["probabilities"], {"pixels": np.asarray(x, dtype=np.float32)})[0]
+    # Its last output are the probabilities, where it also has a label.
+    return session.run([session.get_outputs()[-1].name], {session.get_inputs()[0].name: np.asarray(x, dtype=np.float32)})[0]

@@ -109,3 +109,32 @@ test('separates waiting for a free connection from waiting for the response', as
     server.close();
   }
 });
+
+test('a patient load does not spin between arrivals, and sends none before it is due', async () => {
+  const server = createServer((request, response) => {
+    request.resume();
+    response.end('{}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  let looks = 0;
+  class CountingClock extends SystemClock {
+    override nowMs(): number {
+      looks++;
+      return super.nowMs();
+    }
+  }
+  try {
+    const arrivalsMs = Array.from({ length: 100 }, (_, i) => 1.4 * i);
+    const request = postRequest(new URL(`http://127.0.0.1:${port}/`), '{}');
+    const load = { clock: new CountingClock(), host: '127.0.0.1', port, requestOf: () => request, arrivalsMs, connections: 100 };
+    const { latenciesMs, sending } = await runOpenLoop({ ...load, isPatient: true });
+    assert.equal(latenciesMs.length, arrivalsMs.length);
+    assert(sending.waitsMs.every((waitMs) => waitMs >= 0));
+    assert(looks < 10 * arrivalsMs.length, `${looks} looks at the clock for ${arrivalsMs.length} arrivals`);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});

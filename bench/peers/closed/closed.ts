@@ -1,28 +1,29 @@
 /** Closed loops through each server, in interleaved rounds. */
-import { closedLoop, measuredLoop } from '../load/measured-loop.ts';
-import { watchOthers } from './other-load.ts';
-import { type Encoding, encodings, type OnnxSubject } from './subjects.ts';
+import { closedLoop, measuredLoop } from '../../load/measured-loop.ts';
+import { watchOthers } from '../other-load.ts';
+import { closedLoopGenerator, type LoadCell, type LoadContext, measureRounds } from '../rounds.ts';
+import { type Encoding, encodings, type OnnxSubject, onnxSubjects } from '../subjects.ts';
+import { closedTable, concurrencies, type PeerCell } from './report.ts';
 
-export const concurrencies = [1, 8, 64] as const;
 const warmUpMs = 500;
 const firstWarmUpMs = 3000;
 
-/** One measurement of one server. */
-export interface PeerCell {
-  readonly server: string;
-  readonly encoding: Encoding;
-  readonly concurrency: number;
-  readonly ratePerSecond: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  /** CPU time of all processes of the server per response. */
-  readonly cpuUsPerRequest: number;
-  /** Cores that other programs kept busy. */
-  readonly otherCores: number;
+export async function closedLoad(context: LoadContext): Promise<void> {
+  const { subjects, missing } = await onnxSubjects(context.scratch, context.triton, context.isWanted);
+  try {
+    await measureRounds<PeerCell>(context, {
+      scenario: 'peers',
+      generator: closedLoopGenerator(),
+      missing,
+      servers: subjects.map((subject) => ({ name: subject.name, measure: () => measureSubject(subject, context.measureMs) })),
+      table: closedTable,
+    });
+  } finally {
+    for (const subject of subjects) await subject.close();
+  }
 }
 
-/** Starts one server, measures all its cells, and ends it before the next one, so that idle servers take no time. */
-export async function measureSubject(subject: OnnxSubject, measureMs: number): Promise<PeerCell[]> {
+async function measureSubject(subject: OnnxSubject, measureMs: number): Promise<PeerCell[]> {
   const running = await subject.start();
   try {
     const cells: PeerCell[] = [];
@@ -38,9 +39,6 @@ export async function measureSubject(subject: OnnxSubject, measureMs: number): P
         const otherCores = others();
         const latency = { p50Us: p50Ms * 1000, p99Us: p99Ms * 1000 };
         const cell = { server: subject.name, encoding, concurrency, ratePerSecond, ...latency, cpuUsPerRequest };
-        console.error(
-          `${subject.name}, ${encoding}, c = ${concurrency}: ${ratePerSecond.toFixed(0)}/s, others ${otherCores.toFixed(2)} cores`,
-        );
         cells.push({ ...cell, otherCores });
       }
     }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PeerCell } from './measure.ts';
-import { peerFigures, peersTable } from './report.ts';
+import { closedTable, type PeerCell, peerFigures } from './report.ts';
 
 const cell = (server: string, ratePerSecond: number, otherCores = 0): PeerCell => {
   const load = { encoding: 'JSON', concurrency: 8 } as const;
@@ -19,7 +18,7 @@ test('servers are compared within each round, and a round without one of them do
 test('the table shows ratios, marks disturbed cells, and names what was not measured', () => {
   const rounds = [[cell('Penstock', 1000), cell('mosec', 500, 0.5)]];
   const head = { at: '2026-01-02T00:00:00Z', commit: 'abc', machine: '2 cores', generator: 'wrk', missing: ['Triton: not available'] };
-  const table = peersTable({ ...head, rounds });
+  const table = closedTable({ ...head, rounds });
   assert.match(table, /\| mosec \|  \| 500\/s, 0\.10 \/ 12 ms, 50 us, \*\*2\.00 x\*\* ~ \|  \|/);
   assert.match(table, /\| Penstock \|  \| 1,000\/s, 0\.10 \/ 12 ms, 50 us \|  \|/);
   assert.match(table, /Not measured: Triton: not available\./);
