@@ -58,6 +58,11 @@ test('uses defaults if nothing is set', () => {
     profileBudgetMs: 3000,
     cores: null,
     localWorkers: 'always',
+    scaleHosts: null,
+    scaleHostsRange: { min: 1, max: 10 },
+    scaleHostsExec: null,
+    serviceAccount: null,
+    hostSize: null,
     awsAccount: '000000000000',
     awsRegion: 'us-east-1',
     otlpEndpoint: null,
@@ -216,6 +221,19 @@ test('a cluster key needs PostgreSQL, and a node needs all that another one must
     code: 'invalid_request',
     message: /--local-workers is for the nodes of a cluster/,
   });
+  const scaled = load({ ...all, scaleHosts: 'h', scaleHostsRange: '0..20', hostSize: '2/4GiB' });
+  assert.deepEqual(
+    [scaled.scaleHostsRange, scaled.hostSize],
+    [
+      { min: 0, max: 20 },
+      { cpuMilli: 2000, memoryMiB: 4096 },
+    ],
+  );
+  for (const alone of [{ scaleHosts: 'h' }, { hostSize: '2/4GiB' }]) {
+    assert.throws(() => load(alone), { code: 'invalid_request', message: /are for the nodes of a cluster/ });
+  }
+  assert.throws(() => load({ ...all, scaleHostsExec: 'p' }), { code: 'invalid_request', message: /need --scale-hosts NAME/ });
+  assert.throws(() => load({ ...all, scaleHosts: 'h', scaleHostsExec: 'p', serviceAccount: 'f' }), { message: /conflict/ });
   for (const node of ['', '-a', 'a b', "a'b", 'a'.repeat(64)]) assert.throws(() => load({ ...all, node }), { code: 'invalid_request' });
 });
 

@@ -6,6 +6,7 @@ import { type Config, settings } from './config/settings.ts';
 import { maskedValue, readConfigFile, readEnvironment, readFlags, type SourcedValue } from './config/sources.ts';
 import { PlatformError } from './errors.ts';
 
+export type { MachineSize } from './config/kinds.ts';
 export { bytesKind, durationKind, integerKind, patternKind, type SettingKind } from './config/kinds.ts';
 export { flagName, type Setting, variableName } from './config/setting.ts';
 export { type Config, settings } from './config/settings.ts';
@@ -37,6 +38,7 @@ export function loadConfig(deps: ConfigSources): Config {
   if (config.localWorkers !== 'always' && config.node === null) {
     throw new PlatformError('invalid_request', '--local-workers is for the nodes of a cluster: add --node NAME, or leave it out');
   }
+  checkScaling(config);
   return checkTls(
     config,
     provided.some(({ name }) => name === 'tls'),
@@ -69,6 +71,28 @@ function valueOf<Property extends keyof Config>(property: Property, provided: re
   if (value === undefined)
     throw new PlatformError('invalid_request', `${first.label}: expected ${setting.expected}, got ${maskedValue(first.value)}`);
   return value;
+}
+
+/** The set that is scaled is one of hosts, and what runs it is a program or Kubernetes. */
+function checkScaling({ node, scaleHosts, scaleHostsExec, serviceAccount, hostSize }: Config): void {
+  if (node === null && (scaleHosts !== null || hostSize !== null)) {
+    throw new PlatformError(
+      'invalid_request',
+      '--scale-hosts and --host-size are for the nodes of a cluster: add --node NAME, or leave them out',
+    );
+  }
+  if (scaleHosts === null && (scaleHostsExec !== null || serviceAccount !== null)) {
+    throw new PlatformError(
+      'invalid_request',
+      '--scale-hosts-exec and --service-account need --scale-hosts NAME: it names the set of hosts',
+    );
+  }
+  if (scaleHostsExec !== null && serviceAccount !== null) {
+    throw new PlatformError(
+      'invalid_request',
+      '--scale-hosts-exec and --service-account conflict: a program or Kubernetes runs the hosts. Remove one',
+    );
+  }
 }
 
 /** A certificate implies TLS; listening beyond loopback requires it. */

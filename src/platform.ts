@@ -215,7 +215,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const s3 = await openBuckets(core);
   const histories = openHistories(core, closers);
   for (const part of [core.refusals, registry, core.profiles]) closers.add(part);
-  const cluster = (await openCluster(base.placed, { ...core, log }, closers))?.view ?? null;
+  const cluster = (await openCluster(config, base.placed, { ...core, log }, closers))?.view ?? null;
   await deployments.open();
   closers.add(deployments);
   let backlogOf: ScaledVariantDeps['backlogOf'] = () => null; // until asynchronous inference is open

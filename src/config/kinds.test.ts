@@ -8,9 +8,11 @@ import {
   gatewaysKind,
   integerKind,
   listKind,
+  machineSizeKind,
   objectKind,
   patternKind,
   portKind,
+  rangeKind,
   type SettingKind,
   shareKind,
   textKind,
@@ -44,6 +46,26 @@ const cases: readonly KindCase[] = [
       [10, 10],
     ],
     rejects: ['1', '11', 1, 11, '2.5', 2.5, '1e1', ' 8 ', '-3', '', true, null, Number.NaN],
+  },
+  {
+    name: 'a range',
+    kind: rangeKind(0, 100),
+    expected: 'two whole numbers from 0 to 100 as MIN..MAX',
+    reads: [
+      ['0..100', { min: 0, max: 100 }],
+      ['3..3', { min: 3, max: 3 }],
+    ],
+    rejects: ['3..2', '1..101', '1', '1..', '..1', '1...2', '-1..2', '1.5..2', 1, null],
+  },
+  {
+    name: 'the size of a machine',
+    kind: machineSizeKind(),
+    expected: 'cores and memory such as 4/16GiB',
+    reads: [
+      ['4/16GiB', { cpuMilli: 4000, memoryMiB: 16_384 }],
+      ['1/512MiB', { cpuMilli: 1000, memoryMiB: 512 }],
+    ],
+    rejects: ['4', '4/', '/4GiB', '0/4GiB', '1.5/4GiB', '4/16GB', '4/16GiB/1', '4/1KiB', 4, null],
   },
   {
     name: 'a port',

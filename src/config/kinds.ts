@@ -89,6 +89,46 @@ export function bytesKind(): SettingKind<number> {
   };
 }
 
+/** The smallest and the largest of some whole numbers, both inclusive: `1..10`. */
+export function rangeKind(min: number, max: number): SettingKind<NumberRange> {
+  return {
+    placeholder: 'MIN..MAX',
+    expected: `two whole numbers from ${min} to ${max} as MIN..MAX`,
+    read(provided) {
+      const [, low, high] = /^(\d{1,9})\.\.(\d{1,9})$/.exec(String(provided)) ?? [];
+      const range = { min: Number(low), max: Number(high) };
+      return range.min >= min && range.min <= range.max && range.max <= max ? range : undefined;
+    },
+  };
+}
+
+/** Both bounds are inclusive. */
+export interface NumberRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** What a machine has for workers: `4/16GiB`. */
+export function machineSizeKind(): SettingKind<MachineSize> {
+  const [cpus, memory] = [integerKind(1, 4096), bytesKind()];
+  return {
+    placeholder: 'CPUS/SIZE',
+    expected: 'cores and memory such as 4/16GiB',
+    read(provided) {
+      const [cores, size, ...more] = String(provided).split('/');
+      const [cpu, bytes] = [cpus.read(cores), memory.read(size)];
+      const memoryMiB = Math.floor((bytes ?? 0) / 2 ** 20);
+      return cpu === undefined || memoryMiB < 1 || more.length > 0 ? undefined : { cpuMilli: 1000 * cpu, memoryMiB };
+    },
+  };
+}
+
+export interface MachineSize {
+  /** Thousandths of a vCPU. */
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+}
+
 /** A duration, read as milliseconds; both bounds are inclusive. 0 is never allowed: a setting that can be off says so with a word. */
 export function durationKind(leastMs = 0, mostMs = 86_400_000): SettingKind<number> {
   const bounds = leastMs === 0 ? 'above 0 and at most a day' : `from ${formatMs(leastMs)} to ${formatMs(mostMs)}`;

@@ -6,9 +6,13 @@ import {
   gatewaysKind,
   integerKind,
   listKind,
+  type MachineSize,
+  machineSizeKind,
+  type NumberRange,
   objectKind,
   patternKind,
   portKind,
+  rangeKind,
   shareKind,
   textKind,
 } from './kinds.ts';
@@ -65,6 +69,15 @@ export interface Config {
   readonly cores: number | null;
   /** Whether the home of a cluster runs workers that hosts could run. */
   readonly localWorkers: 'always' | 'when-needed' | 'never';
+  /** The set of hosts that the home scales; null: none. */
+  readonly scaleHosts: string | null;
+  readonly scaleHostsRange: NumberRange;
+  /** What runs the set; null: Kubernetes. */
+  readonly scaleHostsExec: string | null;
+  /** Of the service account of Kubernetes; null: where Kubernetes mounts it. */
+  readonly serviceAccount: string | null;
+  /** Of the hosts that are wanted; null: that of most hosts. */
+  readonly hostSize: MachineSize | null;
   /** The account ID in ARNs: 12 digits. */
   readonly awsAccount: string;
   readonly awsRegion: string;
@@ -258,6 +271,36 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: 'always',
     help: 'whether a node runs workers itself that hosts could run: as any host does, only if no host has room, or never',
     ...choiceKind(['always', 'when-needed', 'never']),
+  },
+  scaleHosts: {
+    name: 'scaleHosts',
+    default: null,
+    help: 'set of hosts NAME-0, NAME-1, … that the node that serves scales to the hosts wanted: a StatefulSet of Kubernetes',
+    ...patternKind('NAME', /^[a-z](?:[a-z0-9-]{0,50}[a-z0-9])?$/, 'lower-case letters, digits and hyphens, at most 52'),
+  },
+  scaleHostsRange: {
+    name: 'scaleHostsRange',
+    default: { min: 1, max: 10 },
+    help: 'fewest and most hosts of the set that is scaled (default: 1..10)',
+    ...rangeKind(0, 1000),
+  },
+  scaleHostsExec: {
+    name: 'scaleHostsExec',
+    default: null,
+    help: 'program that reads and changes the number of hosts of the set, instead of Kubernetes',
+    ...textKind('PROGRAM'),
+  },
+  serviceAccount: {
+    name: 'serviceAccount',
+    default: null,
+    help: 'folder with token, ca.crt and namespace of a service account of Kubernetes (default: where it is in a pod)',
+    ...textKind('F'),
+  },
+  hostSize: {
+    name: 'hostSize',
+    default: null,
+    help: 'size of the hosts that are wanted (default: that of most hosts; none are wanted before one has joined)',
+    ...machineSizeKind(),
   },
   awsAccount: {
     name: 'awsAccount',

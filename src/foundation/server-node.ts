@@ -136,6 +136,11 @@ export class ServerNode implements NodeLock {
     return this.#member?.term?.epoch ?? 0;
   }
 
+  /** The role of this node; null before it has it, and once another node has it. */
+  get term(): ControllerTerm | null {
+    return this.#member?.term ?? null;
+  }
+
   /** Where the other nodes and the hosts of the cluster reach this one. */
   get links(): NodeLinks {
     assert(this.#links !== null, 'links are open as soon as the node has joined');

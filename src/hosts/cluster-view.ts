@@ -17,6 +17,7 @@ import type { WorkerView } from '../providers/index.ts';
 import type { Decision, Decisions, Events } from '../records/index.ts';
 import { type Database, needAllSteps, readSchema, type SchemaState } from '../storage/index.ts';
 import type { HostState, WantedHostState } from './host.ts';
+import type { HostSetStatus } from './host-set/host-scaler.ts';
 import type { HostStates, KnownHost } from './host-states.ts';
 import { type HostLinkState, type HostsView, type HostWorker, hostFactsOf, type ObservedHost, type UnplacedWorker } from './hosts-view.ts';
 import type { HostsWanted } from './hosts-wanted.ts';
@@ -58,6 +59,8 @@ export interface ClusterStatus {
   readonly moving: readonly MoveUnderWay[];
   readonly pending: readonly UnplacedWorker[];
   readonly wanted: HostsWanted | null;
+  /** The set of hosts that this home scales; null without one. */
+  readonly scaling: HostSetStatus | null;
   /** Where workers started and moved last, newest first. */
   readonly recent: readonly Decision[];
   /** When nodes and recent placements were read. Hosts, moves and what waits are as they are now. */
@@ -84,6 +87,7 @@ interface ClusterViewDeps {
   readonly states: HostStates;
   readonly hosts: HostsView;
   readonly placements: Pick<Placements, 'moving' | 'pending' | 'wanted'>;
+  readonly scaler?: { readonly status: HostSetStatus } | null;
 }
 
 const readEveryMs = 5000;
@@ -131,7 +135,8 @@ export class ClusterView {
     const { moving, pending, wanted } = this.#deps.placements;
     const hosts = this.hosts();
     const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostClockNotes(hosts), ...this.#upgrade(stored).notes];
-    return { nodes, hosts, moving, pending, wanted, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
+    const scaling = this.#deps.scaler?.status ?? null;
+    return { nodes, hosts, moving, pending, wanted, scaling, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
   }
 
   /** Ends an upgrade: from now on, nodes of older versions are rejected. Throws `wrong_state` while one is live. */

@@ -81,6 +81,15 @@ describe('what is counted', () => {
     assert.equal(count([host('a', { workers: on('w1', 'w2') }), host('b', { workers: on('w3', 'w1', 'w2') })], ['w1', 'w2']), 4);
   });
 
+  test('is known before the first host, if the size of hosts is', () => {
+    const waiting = ['w1', 'w2', 'w3'].map((id) => ({ worker: id, ...small }));
+    assert.equal(countHostsWanted([], waiting), null);
+    assert.equal(countHostsWanted([], waiting, size)?.hosts, 3, 'two that are full, and one to spare');
+    assert.equal(countHostsWanted([], [], size)?.hosts, 0);
+    const larger = { cpuMilli: 2 * size.cpuMilli, memoryMiB: 2 * size.memoryMiB };
+    assert.equal(countHostsWanted(before, [], larger)?.hosts, 3, 'the size of the setting counts, not that of most hosts');
+  });
+
   test('is a lost host, for as long as it may return, with what ran on it', () => {
     const lost = { lostMs: 0 };
     assert.equal(count([host('a', { workers: on('w1', 'w2'), ...lost }), host('b', { workers: on('w3') })]), 4);

@@ -67,20 +67,21 @@ const returnMsMax = 600_000;
 
 /**
  * The number that the workers of these hosts, and those without a host, need. A worker that moves is on two hosts, and one that waits to
- * leave its host is on it and waits: each counts once. Null if no host is known, whose size could be wanted.
+ * leave its host is on it and waits: each counts once. Null if no size is passed and no host is known, whose size could be wanted.
  */
 export function countHostsWanted(
   hosts: readonly CountedHost[],
   waiting: readonly (WorkerSize & { readonly worker: string })[],
+  wantedSize: HostSize | null = null,
 ): HostsWanted | null {
   const present = hosts.filter(({ isHome, lostMs }) => !isHome && (lostMs === null || lostMs < returnMsMax));
-  const size = commonSize(present);
+  const size = wantedSize ?? commonSize(present);
   if (size === null) return null;
   const demand = new Map<string, WorkerSize>(waiting.map((worker) => [worker.worker, worker]));
   for (const { isHome, workers } of hosts) {
     for (const worker of workers) if (!isHome || worker.isStopgap) demand.set(worker.id, worker);
   }
-  return hostsWanted([...demand.values()], size, new Set(present.map(({ zone }) => zone)).size);
+  return hostsWanted([...demand.values()], size, Math.max(1, new Set(present.map(({ zone }) => zone)).size));
 }
 
 /** The size that most hosts have; of equally frequent ones the largest. Null without hosts. */

@@ -1,11 +1,17 @@
 /** Opens what a home knows of its cluster: hosts, placements, nodes. */
 import type { Clock } from '../clock.ts';
 import type { Closers } from '../closers.ts';
+import type { ControllerTerm } from '../cluster/index.ts';
+import type { Config } from '../config.ts';
 import type { Log } from '../logs/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { Audit, Decisions, Events } from '../records/index.ts';
 import type { Database } from '../storage/index.ts';
 import { ClusterView } from './cluster-view.ts';
+import { HostScaler } from './host-set/host-scaler.ts';
+import { kubernetesPlace, serviceAccountFolder } from './host-set/kubernetes-api.ts';
+import { KubernetesSet } from './host-set/kubernetes-set.ts';
+import { ProgramSet } from './host-set/program-set.ts';
 import { HostStates } from './host-states.ts';
 import type { PlacedProvider } from './placed-provider.ts';
 import { Placements } from './placements.ts';
@@ -18,6 +24,8 @@ export interface OpenClusterDeps {
   readonly audit: Audit;
   readonly decisions: Decisions;
   readonly metrics: Pick<Metrics, 'gauge'>;
+  /** Null without a cluster. */
+  readonly node: { readonly term: ControllerTerm | null } | null;
 }
 
 /** The cluster of a home. */
@@ -28,19 +36,37 @@ export interface Cluster {
 }
 
 /** Follows the hosts until `closers` close. Without a cluster it opens nothing: SQLite has no tables of hosts. */
-export async function openCluster(placed: PlacedProvider | null, deps: OpenClusterDeps, closers: Closers): Promise<Cluster | null> {
+export async function openCluster(
+  config: Config,
+  placed: PlacedProvider | null,
+  deps: OpenClusterDeps,
+  closers: Closers,
+): Promise<Cluster | null> {
   if (placed === null) return null;
   const hosts = placed.view;
   const states = new HostStates(deps);
   await states.open();
-  const placements = new Placements({ ...deps, states, hosts });
-  const view = new ClusterView({ ...deps, states, hosts, placements });
+  const placements = new Placements({ ...deps, states, hosts, hostSize: config.hostSize });
+  const scaler = newScaler(config, { ...deps, states, hosts, placements, term: () => deps.node?.term ?? null });
+  const view = new ClusterView({ ...deps, states, hosts, placements, scaler });
   meterHosts(deps.metrics, view, placements);
   placed.follow(states, placements);
   placements.open();
   view.open();
   for (const part of [placements, view]) closers.add(part);
+  scaler?.open();
+  if (scaler !== null) closers.add(scaler);
   return { states, placements, view };
+}
+
+/** Null if no set of hosts is scaled. Throws `invalid_request`. */
+function newScaler(config: Config, deps: ConstructorParameters<typeof HostScaler>[0]): HostScaler | null {
+  const { scaleHosts: name, scaleHostsRange: limits, scaleHostsExec: program, serviceAccount } = config;
+  if (name === null) return null;
+  const { env } = process;
+  const place = program === null ? kubernetesPlace(env, serviceAccount ?? serviceAccountFolder) : null;
+  const set = place === null ? new ProgramSet(deps.clock, program ?? '', name, env) : new KubernetesSet(place, name);
+  return new HostScaler(deps, { name, limits, set });
 }
 
 function meterHosts(metrics: Pick<Metrics, 'gauge'>, view: ClusterView, placements: Placements): void {

@@ -8,7 +8,7 @@ import type { Log } from '../logs/index.ts';
 import type { Decisions, Events } from '../records/index.ts';
 import type { HostStates } from './host-states.ts';
 import { type HostLinkState, type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, type UnplacedWorker } from './hosts-view.ts';
-import { countHostsWanted, type HostsWanted } from './hosts-wanted.ts';
+import { countHostsWanted, type HostSize, type HostsWanted } from './hosts-wanted.ts';
 import { type NewPlacement, type ObservedPlacement, placementDecision } from './placement-decisions.ts';
 import type { MoveCause } from './plan-moves.ts';
 
@@ -19,6 +19,8 @@ export interface PlacementsDeps {
   readonly decisions: Pick<Decisions, 'record'>;
   readonly states: HostStates;
   readonly hosts: HostsView;
+  /** Of the hosts that are wanted; absent: that of most hosts. */
+  readonly hostSize?: HostSize | null;
 }
 
 /** A move whose worker is not ready yet on its new host. */
@@ -225,6 +227,6 @@ export class Placements {
       ...observed.map((host) => ({ ...host, lostMs: lostMsOf(host.name) })),
       ...absent.map((host) => ({ ...host, lostMs: lostMsOf(host.name), isHome: false, workers: [] })),
     ];
-    this.#wanted = countHostsWanted(counted, this.pending);
+    this.#wanted = countHostsWanted(counted, this.pending, this.#deps.hostSize);
   }
 }

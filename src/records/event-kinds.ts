@@ -48,6 +48,8 @@ export const eventKinds = [
   'group.created',
   'group.deleted',
   'group.updated',
+  'host-set.failed',
+  'host-set.scaled',
   'host.cordoned',
   'host.drained',
   'host.draining',

@@ -9,6 +9,7 @@ import type { AwsDocumentsTable, S3BucketsTable, S3ObjectsTable, S3PiecesTable, 
 import type {
   ClusterAuthoritiesTable,
   ClusterHostCertificatesTable,
+  ClusterHostSetsTable,
   ClusterHostsTable,
   ClusterJoinTokensTable,
   ClusterNodesTable,
@@ -131,6 +132,7 @@ export interface Tables {
   cluster_authorities: ClusterAuthoritiesTable;
   cluster_host_certificates: ClusterHostCertificatesTable;
   cluster_join_tokens: ClusterJoinTokensTable;
+  cluster_host_sets: ClusterHostSetsTable;
   cluster_hosts: ClusterHostsTable;
   cluster_nodes: ClusterNodesTable;
   cluster_roles: ClusterRolesTable;

@@ -70,6 +70,7 @@ function clusterBody(): ClusterBody {
     moving: [{ worker: 'digits.alltraffic.3.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h2', since: at(3) }],
     pending: [{ worker: 'resnet.alltraffic.1.0', endpoint: 'resnet', host: null, reason, since: at(300) }],
     recent: [placed('1', 'digits.alltraffic.3.0', 'h1', 'h2', 'host-draining'), placed('2', 'digits.alltraffic.3.1', null, 'h3', 'start')],
+    scaling: null,
     wanted: {
       hosts: 5,
       packed: 2,

@@ -42,6 +42,7 @@ const fullValues = {
     annotations: { team: 'ml' },
   },
   hosts: {
+    scaling: { pool: 'west', min: 2, max: 40 },
     pools: [
       { name: 'west', replicas: 8, cpus: 16, memoryMiB: 65_536, zone: 'west-1', nodeSelector: { zone: 'west' } },
       {
@@ -85,6 +86,23 @@ describe('the chart', { skip }, () => {
     assert.ok(text.includes(`{"name":"health","containerPort":${port}}`), text);
   });
 
+  test('lets the nodes change the number of hosts of the pool that is scaled, and nothing else', async () => {
+    const roles = (objects: readonly KubernetesObject[]) => objects.filter(({ kind }) => /Role|RoleBinding/.test(kind));
+    assert.deepEqual(roles(await rendered({})), [], 'off by default');
+    const objects = await rendered(fullValues);
+    const text = roles(objects).map((object) => JSON.stringify(object));
+    assert.equal(text.length, 2);
+    const rule = { apiGroups: ['apps'], resources: ['statefulsets/scale'], resourceNames: ['penstock-host-west'], verbs: ['get', 'patch'] };
+    assert.match(text.join(), new RegExp(`"rules":\\[${JSON.stringify(rule).replaceAll(/[[\]{}]/g, '\\$&')}\\]`));
+    const node = JSON.stringify(objects.find(({ kind, metadata: { name } }) => kind === 'StatefulSet' && name === 'penstock-node'));
+    for (const arg of ['--scale-hosts=penstock-host-west', '--scale-hosts-range=2..40', '--host-size=16/65536MiB'])
+      assert(node.includes(arg));
+    assert.match(node, /"serviceAccountToken":\{"path":"token"/);
+    assert.match(node, /"automountServiceAccountToken":false/);
+    const west = objects.find(({ kind, metadata: { name } }) => kind === 'StatefulSet' && name === 'penstock-host-west');
+    assert.match(JSON.stringify(west), /"replicas":2,/, 'the minimum, until the nodes change it');
+  });
+
   test('has no fault that helm lint finds', async () => {
     const { stdout } = await run(helm, ['lint', '--strict', chartFolder], { env: {} });
     assert.match(stdout, /0 chart\(s\) failed/);
@@ -118,6 +136,8 @@ describe('the chart', { skip }, () => {
     { wrong: { nodes: { options: ['timeout=30s'] } }, says: /nodes\.options\.0: Does not match pattern/ },
     { wrong: { objects: { url: 'https://models' } }, says: /objects\.url: Does not match pattern '\^\(s3:/ },
     { wrong: { tls: { secret: '' } }, says: /tls\.secret: expected the name of a secret .* Set it, or tls\.mode to self-signed/ },
+    { wrong: { hosts: { scaling: { pool: 'none' } } }, says: /hosts\.scaling\.pool: expected the name of one of hosts\.pools, got none/ },
+    { wrong: { hosts: { scaling: { pool: 'default', min: 9, max: 2 } } }, says: /expected a min of at most max/ },
     { wrong: { hosts: { pools: [{ name: 'a', memoryMiB: 1024 }] } }, says: /hosts\.pools\.0: cpus is required/ },
     {
       wrong: { hosts: { pools: [1, 2].map(() => ({ name: 'a', cpus: 1, memoryMiB: 1024 })) } },

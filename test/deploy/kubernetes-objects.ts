@@ -6,6 +6,8 @@ import { validate as validateService } from 'kubernetes-models/_schemas/IoK8sApi
 import { validate as validateServiceAccount } from 'kubernetes-models/_schemas/IoK8sApiCoreV1ServiceAccount';
 import { validate as validateNetworkPolicy } from 'kubernetes-models/_schemas/IoK8sApiNetworkingV1NetworkPolicy';
 import { validate as validatePodDisruptionBudget } from 'kubernetes-models/_schemas/IoK8sApiPolicyV1PodDisruptionBudget';
+import { validate as validateRole } from 'kubernetes-models/_schemas/IoK8sApiRbacV1Role';
+import { validate as validateRoleBinding } from 'kubernetes-models/_schemas/IoK8sApiRbacV1RoleBinding';
 
 /** By apiVersion and kind. */
 const validators: Readonly<Record<string, (data: unknown) => boolean>> = {
@@ -13,6 +15,8 @@ const validators: Readonly<Record<string, (data: unknown) => boolean>> = {
   'apps/v1 StatefulSet': validateStatefulSet,
   'networking.k8s.io/v1 NetworkPolicy': validateNetworkPolicy,
   'policy/v1 PodDisruptionBudget': validatePodDisruptionBudget,
+  'rbac.authorization.k8s.io/v1 Role': validateRole,
+  'rbac.authorization.k8s.io/v1 RoleBinding': validateRoleBinding,
   'v1 Service': validateService,
   'v1 ServiceAccount': validateServiceAccount,
 };

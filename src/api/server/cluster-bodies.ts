@@ -99,7 +99,20 @@ export const clusterBody = z.strictObject({
   wanted: z
     .strictObject({ hosts: z.number(), packed: z.number(), spare: z.number(), too_large: z.number(), reason: z.string() })
     .nullable()
-    .describe('How many hosts of the common size the workers need; null while no host is linked.'),
+    .describe(
+      'How many hosts the workers need: of the size that `--host-size` says, else of that which most hosts have. Null while neither is known.',
+    ),
+  scaling: z
+    .strictObject({
+      set: z.string(),
+      hosts: z.number().nullable().describe('The number that the engine is to run; null before it was read.'),
+      min: z.number(),
+      max: z.number(),
+      reason: z.string().describe('Of the last decision.'),
+      problem: z.string().nullable().describe('Why the engine could not be read or changed; null if it could.'),
+    })
+    .nullable()
+    .describe('The set of hosts that the node that serves scales; null without one.'),
   as_of: time.describe('When nodes and recent placements were read. The rest is as it is now.'),
   database_away_since: time.nullable().describe('Since when the database has not answered; null if it does.'),
   notes: z.array(z.string()),

@@ -1,7 +1,7 @@
 /** Routes of the cluster: status, hosts, and what the operator wants of a host. */
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
-import type { ClusterView, HostStatus, HostsWanted, WantedHostState } from '../../hosts/index.ts';
+import type { ClusterView, HostSetStatus, HostStatus, HostsWanted, WantedHostState } from '../../hosts/index.ts';
 import { isoTime } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
@@ -25,6 +25,7 @@ const nothing: Omit<ClusterBody, 'as_of'> = {
   pending: [],
   recent: [],
   wanted: null,
+  scaling: null,
   database_away_since: null,
   notes: [],
 };
@@ -79,7 +80,7 @@ async function change(cluster: ClusterView, host: string, wanted: WantedHostStat
 }
 
 async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
-  const { nodes, hosts, moving, pending, wanted, recent, asOfMs, databaseAwaySinceMs, notes } = await cluster.status();
+  const { nodes, hosts, moving, pending, wanted, scaling, recent, asOfMs, databaseAwaySinceMs, notes } = await cluster.status();
   return {
     nodes: nodes.map(nodeBodyOf),
     hosts: hosts.map(hostBodyOf),
@@ -87,6 +88,7 @@ async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
     pending: pending.map((waiting) => waitingBodyOf(waiting, hosts)),
     recent: recent.map(recentPlacementBodyOf),
     wanted: wanted === null ? null : wantedBodyOf(wanted),
+    scaling: scaling === null ? null : scalingBodyOf(scaling),
     as_of: isoTime(asOfMs),
     database_away_since: databaseAwaySinceMs === null ? null : isoTime(databaseAwaySinceMs),
     notes: [...notes],
@@ -95,4 +97,8 @@ async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
 
 function wantedBodyOf({ hosts, packed, spare, tooLarge, reason }: HostsWanted): NonNullable<ClusterBody['wanted']> {
   return { hosts, packed, spare, too_large: tooLarge, reason };
+}
+
+function scalingBodyOf({ name, limits: { min, max }, hosts, reason, problem }: HostSetStatus): NonNullable<ClusterBody['scaling']> {
+  return { set: name, hosts, min, max, reason, problem };
 }

@@ -9,7 +9,7 @@ const recentShown = 10;
 
 /** Everything, with a line before each table but the first. */
 export function clusterText(body: ClusterBody): string {
-  const { nodes, hosts, moving, pending, recent, wanted, database_away_since: awaySince, notes } = body;
+  const { nodes, hosts, moving, pending, recent, wanted, scaling, database_away_since: awaySince, notes } = body;
   const parts = [
     nodesText(nodes, awaySince === null),
     hostsText(hosts),
@@ -33,10 +33,22 @@ export function clusterText(body: ClusterBody): string {
       { title: 'HOST', cell: ({ to }) => to },
       { title: 'WHY', cell: ({ reason }) => reason },
     ]),
-    wanted === null ? '' : `hosts wanted: ${wanted.hosts} (${wanted.reason})\n`,
+    wantedText(wanted) + scalingText(scaling),
     notes.map((note) => `note: ${note}\n`).join(''),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+function wantedText(wanted: ClusterBody['wanted']): string {
+  return wanted === null ? '' : `hosts wanted: ${wanted.hosts} (${wanted.reason})\n`;
+}
+
+/** `gpu has 3 of 1 to 10 hosts: …` */
+function scalingText(scaling: ClusterBody['scaling']): string {
+  if (scaling === null) return '';
+  const { set, hosts, min, max, reason, problem } = scaling;
+  const text = `${set} has ${hosts ?? 'an unknown number'} of ${min} to ${max} hosts: ${reason}\n`;
+  return problem === null ? text : `${text}note: ${set} is not scaled: ${problem}\n`;
 }
 
 /** `isCurrent`: whether the leases were just read. */

@@ -44,6 +44,7 @@ type ClusterTable =
   | 'shared_keys'
   | 'cluster_authorities'
   | 'cluster_host_certificates'
+  | 'cluster_host_sets'
   | 'cluster_hosts'
   | 'cluster_join_tokens'
   | 'cluster_nodes'

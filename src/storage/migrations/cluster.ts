@@ -129,3 +129,17 @@ async function createClusterHosts(db: AnyDatabase, dialect: Dialect): Promise<vo
     .addColumn('facts', 'text', (column) => column.notNull())
     .execute();
 }
+
+/** Sets of hosts that the home scales. */
+export async function createHostSets(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  await db.schema
+    .createTable('cluster_host_sets')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('draining', 'integer')
+    .addColumn('hosts', 'integer')
+    .addColumn('version', 'text')
+    .addColumn('epoch', 'bigint')
+    .addColumn('reason', 'text')
+    .execute();
+}

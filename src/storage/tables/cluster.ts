@@ -100,6 +100,20 @@ export interface ClusterHostsTable {
   facts: string;
 }
 
+/** A set of hosts that the home scales. */
+export interface ClusterHostSetsTable {
+  name: string;
+  /** The host of the set that the home empties, by its ordinal; null if it empties none. */
+  draining: number | null;
+  /** A change that was sent to the engine, and may arrive yet: the number of hosts. Null, as the rest of it, if there is none. */
+  hosts: number | null;
+  /** The version of the set for which the change counts. */
+  version: string | null;
+  /** Of the home that sent it. */
+  epoch: number | null;
+  reason: string | null;
+}
+
 /** One row: all keys of the servers that share the database. */
 export interface SharedKeysTable {
   /** Always 1. */

@@ -35,3 +35,15 @@ fsGroup: 10001
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: { type: {{ . }} }
 {{- end }}
+
+{{/* The pool that the nodes scale, as YAML; empty without one. */}}
+{{- define "penstock.scaledPool" -}}
+{{- $wanted := .Values.hosts.scaling.pool }}
+{{- if $wanted }}
+{{- if gt (int .Values.hosts.scaling.min) (int .Values.hosts.scaling.max) }}{{ fail "hosts.scaling: expected a min of at most max" }}{{ end }}
+{{- $found := dict }}
+{{- range .Values.hosts.pools }}{{ if eq .name $wanted }}{{ $_ := set $found "pool" . }}{{ end }}{{ end }}
+{{- if not (hasKey $found "pool") }}{{ fail (printf "hosts.scaling.pool: expected the name of one of hosts.pools, got %s" $wanted) }}{{ end }}
+{{- toYaml $found.pool }}
+{{- end }}
+{{- end }}

@@ -68,6 +68,7 @@ const cluster: ClusterBody = {
     },
   ],
   wanted: { hosts: 4, packed: 2, spare: 2, too_large: 0, reason: 'because' },
+  scaling: { set: 'gpu', hosts: 3, min: 1, max: 10, reason: '4 hosts wanted: because', problem: 'no answer' },
   as_of: at,
   database_away_since: null,
   notes: ['the clock of node b is 3.0 s behind'],
@@ -126,6 +127,8 @@ PLACED (UTC)         WORKER        HOST  WHY
 2026-11-30 10:00:00  digits.a.1.1  h1    h1 has 8 of 16 vCPU free
 
 hosts wanted: 4 (because)
+gpu has 3 of 1 to 10 hosts: 4 hosts wanted: because
+note: gpu is not scaled: no answer
 
 note: the clock of node b is 3.0 s behind
 `,

@@ -35,6 +35,7 @@ const headings: Readonly<Record<string, readonly string[]>> = {
   'State:': ['dataDir', 'databaseUrl', 'clusterKeyFile', 'node', 'objects', 'objectCache', 'artifactLimit', 'metricsLimit'],
   'Requests:': ['bodyLimit', 'asyncBodyLimit', 'invocationLimit', 'invocationTimeout', 'timeout', 'queueRowsMax', 'memoryLimit', 'drain'],
   'Workers and control loops:': ['cores', 'localWorkers', 'warmWorkers', 'profileBudget', 'batchPeriod', 'scalingLead', 'startDelay'],
+  'Hosts:': ['scaleHosts', 'scaleHostsRange', 'scaleHostsExec', 'serviceAccount', 'hostSize'],
   'Logs and traces:': ['logLevel', 'requestLines', 'otlpEndpoint', 'traceShare'],
 };
 
@@ -52,7 +53,7 @@ function addServerFlags(command: Command, dataDirectory: string): void {
     command.optionsGroup(heading);
     for (const setting of flags.filter(({ name }) => names.includes(name))) {
       const preset = setting.name === settings.dataDir.name ? dataDirectory : setting.default;
-      const shown = preset === null ? '' : ` (default: ${presetText(setting.placeholder, preset)})`;
+      const shown = preset === null || typeof preset === 'object' ? '' : ` (default: ${presetText(setting.placeholder, preset)})`;
       command.option(`${flagName(setting)} <${setting.placeholder}>`, `${setting.help}${shown}`);
     }
   }
