@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
-import { type Frame, FrameReader, malformedFrame, messageFrame } from '../runtime/index.ts';
+import { CallTable, type Frame, FrameReader, malformedFrame, messageFrame } from '../runtime/index.ts';
 import type { Home, InferenceOutcome, ServedRoute } from '../serving/index.ts';
 import { BatchedWriter } from './batched-writer.ts';
 import type { CatalogueEndpoint } from './catalogue.ts';
@@ -63,7 +63,7 @@ export class FrontLink {
   readonly #socket: Socket;
   readonly #writer: BatchedWriter;
   /** Functions that cancel the calls in progress. */
-  readonly #cancels = new Map<number, () => void>();
+  readonly #cancels = new CallTable<() => void>();
   readonly #connections = new Map<number, ForwardedConnection>();
   #hasEnded = false;
   /** The gateway process sends nothing more. */
@@ -180,7 +180,7 @@ export class FrontLink {
   }
 
   #settled(call: number): void {
-    this.#cancels.delete(call);
+    this.#cancels.take(call);
     if (this.#isLeaving) this.#leaveIfIdle();
   }
 
@@ -196,8 +196,7 @@ export class FrontLink {
     this.#hasEnded = true;
     this.#socket.destroy();
     for (const connection of this.#connections.values()) connection.destroyed = true;
-    for (const cancel of this.#cancels.values()) cancel();
-    this.#cancels.clear();
+    for (const cancel of this.#cancels.takeAll()) cancel();
     this.#onLeft();
     this.#deps.onEnd(why);
   }

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { type Frame, FrameReader, malformedFrame, messageFrame } from '../runtime/index.ts';
+import { CallTable, type Frame, FrameReader, malformedFrame, messageFrame } from '../runtime/index.ts';
 import type { Home, InferenceCall, InferenceOutcome } from '../serving/index.ts';
 import { BatchedWriter } from './batched-writer.ts';
 import type { CatalogueEndpoint, CatalogueRoute } from './catalogue.ts';
@@ -45,8 +45,8 @@ export class RemoteHome implements Home<CatalogueRoute> {
   readonly #deps: RemoteHomeDeps;
   readonly #socket: Socket;
   readonly #writer: BatchedWriter;
-  readonly #entered = new Map<number, Entered>();
-  readonly #whole = new Map<number, (response: WholeResponse | null) => void>();
+  readonly #entered = new CallTable<Entered>();
+  readonly #whole = new CallTable<(response: WholeResponse | null) => void>();
   #calls = 0;
   #hasEnded = false;
 
@@ -80,7 +80,7 @@ export class RemoteHome implements Home<CatalogueRoute> {
     this.#writer.write(enterFrame(number, route.route, call, this.#deps.clock.nowMs()));
     this.#entered.set(number, { route, settle, onChanged });
     return () => {
-      if (this.#entered.delete(number)) this.#signal(number, linkKinds.cancel);
+      if (this.#entered.take(number) !== undefined) this.#signal(number, linkKinds.cancel);
     };
   }
 
@@ -92,7 +92,7 @@ export class RemoteHome implements Home<CatalogueRoute> {
     ]);
     this.#whole.set(number, onResponse);
     return () => {
-      if (this.#whole.delete(number)) this.#signal(number, linkKinds.cancel);
+      if (this.#whole.take(number) !== undefined) this.#signal(number, linkKinds.cancel);
     };
   }
 
@@ -132,8 +132,7 @@ export class RemoteHome implements Home<CatalogueRoute> {
       case linkKinds.changed:
         return this.#settle(call, ({ onChanged }) => onChanged());
       case linkKinds.answered: {
-        const onResponse = this.#whole.get(call);
-        this.#whole.delete(call);
+        const onResponse = this.#whole.take(call);
         const { plan } = frame;
         return onResponse?.({
           bytes: readBytes(frame).content,
@@ -154,9 +153,8 @@ export class RemoteHome implements Home<CatalogueRoute> {
   }
 
   #settle(call: number, settle: (entered: Entered) => void): void {
-    const entered = this.#entered.get(call);
+    const entered = this.#entered.take(call);
     if (entered === undefined) return; // it was cancelled meanwhile
-    this.#entered.delete(call);
     settle(entered);
   }
 
@@ -166,9 +164,8 @@ export class RemoteHome implements Home<CatalogueRoute> {
     this.#hasEnded = true;
     this.#socket.destroy();
     this.#deps.onEnd(why);
-    const [entered, whole] = [[...this.#entered.values()], [...this.#whole.values()]];
-    this.#entered.clear();
-    this.#whole.clear();
+    const next = this.#calls + 1;
+    const [entered, whole] = [this.#entered.takeAll(next), this.#whole.takeAll(next)];
     for (const { onChanged } of entered) onChanged();
     for (const onResponse of whole) onResponse(null);
   }

@@ -1,4 +1,5 @@
 export { inheritedChannel } from './blocking-channel.ts';
+export { CallTable } from './link/call-table.ts';
 export {
   errorOf,
   type Frame,

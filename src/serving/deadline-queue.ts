@@ -10,7 +10,8 @@ const compactFrom = 1024;
 
 /** Not a heap: requests of one variant share an objective, so they arrive almost in order. */
 export class DeadlineQueue {
-  #requests: PendingRequest[] = [];
+  /** Undefined before `#front`, so that requests that have ended are not kept in memory. */
+  #requests: (PendingRequest | undefined)[] = [];
   #front = 0;
   #rows = 0;
   #isInLimitOrder = true;
@@ -104,12 +105,15 @@ export class DeadlineQueue {
   /** Removes the slot of a request that no longer waits here. A request that is queued again may still occupy its old one. */
   forget(request: PendingRequest): void {
     const place = this.#requests.indexOf(request, this.#front);
-    if (place === this.#front) this.#front++;
+    if (place === this.#front) this.#requests[this.#front++] = undefined;
     else if (place > this.#front) this.#requests.splice(place, 1);
   }
 
   #advance(): void {
-    while (this.#front < this.#requests.length && (this.#requests[this.#front] as PendingRequest).state !== 'waiting') this.#front++;
+    const { length } = this.#requests;
+    while (this.#front < length && (this.#requests[this.#front] as PendingRequest).state !== 'waiting') {
+      this.#requests[this.#front++] = undefined;
+    }
     if (this.#front === this.#requests.length) {
       this.#requests.length = 0;
       this.#front = 0;

@@ -65,7 +65,8 @@ export class VariantPool implements ServedRoute, PoolContext {
   #pool: ExecutorPool;
   readonly #bucketOf: ReturnType<typeof shapeBucketOf>;
   readonly #onDispatch: VariantPoolDeps['onDispatch'];
-  readonly #running = new Set<readonly PendingRequest[]>();
+  /** Few: one or two for each executor. Not a `Set`: V8 would keep finished batches alive through its old tables (runtime/link/call-table.ts). */
+  readonly #running: (readonly PendingRequest[])[] = [];
   #settings: PoolSettings;
   #isRetired = false;
   #sweepAtMs = Number.POSITIVE_INFINITY;
@@ -150,7 +151,7 @@ export class VariantPool implements ServedRoute, PoolContext {
   }
 
   get isEmpty(): boolean {
-    return this.#pool.rowsWaiting === 0 && this.#running.size === 0;
+    return this.#pool.rowsWaiting === 0 && this.#running.length === 0;
   }
 
   /** True if traffic no longer arrives here; the queue is still served. */
@@ -289,13 +290,13 @@ export class VariantPool implements ServedRoute, PoolContext {
       request.batchEntry = entry;
     }
     executor.begin(rows, nowMs, executor.isFunction ? 0 : choice?.rung);
-    this.#running.add(requests);
+    this.#running.push(requests);
     this.sweepBy(nowMs + this.#settings.timeoutMs);
     this.#onDispatch(reason, rows);
     const { clock, statistics, ladder } = this;
     const plan = choice === null || ladder === null ? null : { ladder, choice };
     runBatch({ clock, executor, statistics, reason, isColdStart, plan, onRunFailed: this.runFailed }, requests, (end) => {
-      this.#running.delete(requests);
+      this.#running.splice(this.#running.indexOf(requests), 1);
       executor.end(clock.nowMs());
       if (end.lost.length > 0) this.#reclaim(executor, end);
       else executor.aliveAtMs = executor.sinceMs;
@@ -443,7 +444,7 @@ export class VariantPool implements ServedRoute, PoolContext {
       request.fail(refusal);
       this.#pool.discard(request);
     }
-    for (const request of [...this.#running].flat()) {
+    for (const request of this.#running.flat()) {
       if (request.state === 'settled') continue;
       if (request.timeoutAtMs <= nowMs) {
         request.isOverdue = true;

@@ -13,6 +13,7 @@ import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from '.
 import { bundleFolder, type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
 import type { LoadPlans, MissingModel, OtherModel, WorkerPlans } from '../worker-plans.ts';
 import { CallRequests } from './call-requests.ts';
+import { CallTable } from './call-table.ts';
 import {
   errorOf,
   type Frame,
@@ -97,7 +98,7 @@ export class WorkerLink {
   readonly #pid: number | null;
   /** By slot of the shared memory: the call whose frame is in the slot. */
   readonly #memoryCalls: (number | null)[] = Array.from({ length: slots }, () => null);
-  readonly #open = new Map<number, OpenCall>();
+  readonly #open = new CallTable<OpenCall>();
   /** Calls whose frame is still being written from memory of the caller. */
   readonly #writing = new Set<number>();
   readonly #writer: FrameWriter;
@@ -153,8 +154,7 @@ export class WorkerLink {
 
   /** The requests of the oldest call that is open. */
   get openRequests(): readonly string[] {
-    for (const call of this.#open.keys()) return this.requestsOf(call);
-    return [];
+    return this.requestsOf(this.#open.oldest(this.#lastCall + 1) ?? null);
   }
 
   /** Signature of the loaded model; null before `load`. */
@@ -413,12 +413,12 @@ export class WorkerLink {
       open.piece(frame);
     } else if (frame.kind === kinds.failed) {
       const error = errorOf(frame.message as WireFailure); // throws if it cannot be read: the call fails with the link
-      this.#open.delete(frame.call);
+      this.#open.take(frame.call);
       open.failed(error);
     } else {
       // Deleted only afterwards: if the answer cannot be read, the link ends, and the call fails with that error.
       open.answered(frame);
-      this.#open.delete(frame.call);
+      this.#open.take(frame.call);
     }
   }
 
@@ -427,9 +427,7 @@ export class WorkerLink {
     this.#closedBecause = why;
     this.#socket.destroy();
     this.#memory?.close();
-    const open = [...this.#open.values()];
-    this.#open.clear();
-    for (const call of open) call.failed(new WorkerLost(why));
+    for (const call of this.#open.takeAll(this.#lastCall + 1)) call.failed(new WorkerLost(why));
     for (const listener of this.#closeListeners.splice(0)) listener(why);
   }
 }
