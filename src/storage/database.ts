@@ -6,6 +6,7 @@ import { Migrator } from 'kysely/migration';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { migrationsFor, type Purpose } from './migrations.ts';
+import { defaultLockPatience, type LockPatience, withLockPatience } from './postgres/migration-locks.ts';
 import { defaultPostgresLimits, Postgres, type PostgresLimits } from './postgres/postgres.ts';
 import { type ServerIdentity, ServerLock } from './postgres/server-lock.ts';
 import { executedSteps, neededStep, newestOf, ofPurpose, recording } from './schema-compat.ts';
@@ -32,6 +33,8 @@ export interface PostgresLocation {
   /** Default: the system clock. */
   readonly clock?: Clock;
   readonly limits?: PostgresLimits;
+  /** How long changes of tables wait for others. */
+  readonly patience?: LockPatience;
   /** Called when the database becomes unavailable (with the reason) or available again (null). */
   readonly onAvailability?: (problem: string | null) => void;
 }
@@ -85,16 +88,16 @@ export async function openDatabase(where: DatabaseLocation, purposes: readonly P
 }
 
 async function openPostgres(where: PostgresLocation, purposes: readonly Purpose[]): Promise<OpenDatabase> {
-  const { url, server, clock = new SystemClock(), limits = defaultPostgresLimits, onAvailability } = where;
+  const { url, server, clock = new SystemClock(), limits = defaultPostgresLimits, onAvailability, patience = defaultLockPatience } = where;
   const { connectMs } = limits;
   const lock = server === undefined ? undefined : await ServerLock.take(url, { clock, server, connectMs, onTakenOver: onAvailability });
   try {
-    // Migrations have no time limit.
-    const migrating = await Postgres.open(url, { clock, limits: { connectMs, statementMs: null } });
+    // Migrations have no time limit, but wait for no lock for long.
+    const migrating = await Postgres.open(url, { clock, limits: { connectMs, statementMs: null, lockMs: patience.lockMs } });
     const migrated = await openDialect(
       migrating.dialect,
       'postgres',
-      (run) => run(),
+      (run) => withLockPatience(run, { db: new Kysely<Tables>({ dialect: migrating.dialect }), clock, patience }),
       () => migrating.close(),
       purposes,
     );

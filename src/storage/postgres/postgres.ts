@@ -19,6 +19,8 @@ export interface PostgresLimits {
   readonly connectMs: number;
   /** Timeout for one statement including network time; null during migrations. */
   readonly statementMs: number | null;
+  /** Of a wait for a lock. Default: no limit of its own. */
+  readonly lockMs?: number;
 }
 
 /** Those of a server. */
@@ -59,6 +61,7 @@ export class Postgres {
       max: connectionsMax,
       connectionTimeoutMillis: limits.connectMs,
       ...(limits.statementMs === null ? {} : { statement_timeout: limits.statementMs }),
+      ...(limits.lockMs === undefined ? {} : { lock_timeout: limits.lockMs }),
     });
     // A broken connection also emits 'error'. Without a listener that event would end the process.
     this.#pool.on('error', () => undefined);
