@@ -25,7 +25,13 @@ describe('a home that scales hosts', { skip: whyNoPostgres() }, () => {
     server = await KubernetesServer.start();
     server.set('gpu', 1);
     fixture = await NodesFixture.create();
-    const settings = { SCALE_HOSTS: 'gpu', SCALE_HOSTS_RANGE: '1..4', SERVICE_ACCOUNT: server.folder, HOST_SIZE: '1/1GiB', LOCAL_WORKERS: 'never' };
+    const settings = {
+      SCALE_HOSTS: 'gpu',
+      SCALE_HOSTS_RANGE: '1..4',
+      SERVICE_ACCOUNT: server.folder,
+      HOST_SIZE: '1/1GiB',
+      LOCAL_WORKERS: 'never',
+    };
     const env = Object.fromEntries(Object.entries(settings).map(([name, value]) => [`PENSTOCK_${name}`, value]));
     for (const name of ['a', 'b']) fixture.environments.set(name, { ...env, ...server.environment });
     for (const name of ['a', 'b']) await fixture.start(name);

@@ -10,8 +10,10 @@ import { hostLine, hostWorkersText } from '../../output/cluster-text.ts';
 import { countText } from '../../output/format.ts';
 import { Progress } from '../../output/progress.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../../verb.ts';
+import { drainSelf } from './drain-self.ts';
 
 interface DrainOptions extends CommonOptions {
+  readonly self?: boolean;
   readonly wait: boolean;
   /** Milliseconds. */
   readonly within?: number;
@@ -24,7 +26,8 @@ export function addHostVerbs(cluster: Command, context: CliContext): void {
   verb(cluster, context, 'drain', 'move the workers of a host to other hosts, and wait until it has none')
     .with((command) =>
       command
-        .argument('<host>')
+        .argument('[host]')
+        .option('--self', 'the node or host of --data-dir on this machine: it ends once what it serves has moved')
         .option('--no-wait', 'return at once')
         .option(
           '--within <time>',
@@ -32,10 +35,16 @@ export function addHostVerbs(cluster: Command, context: CliContext): void {
           parsedBy(parseDurationMs),
         ),
     )
-    .runs(async (session, { wait, within }: DrainOptions, name: string) => {
+    .runs(async (session, { self = false, wait, within = Number.POSITIVE_INFINITY }: DrainOptions, name?: string) => {
+      if (self !== (name === undefined)) throw new CliError('expected the name of a host, or --self, and not both');
+      if (name === undefined) {
+        const drainedSelf = await drainSelf(session, wait, within);
+        session.print(drainedSelf, `process ${drainedSelf.pid} ${drainedSelf.ended ? 'has ended' : 'drains'}\n`);
+        return 0;
+      }
       const client = await session.client();
       const first = await client.post<HostDetailBody>(`${pathOf(name)}/drain`);
-      const host = wait ? await drained(session, client, first, within ?? Number.POSITIVE_INFINITY) : first;
+      const host = wait ? await drained(session, client, first, within) : first;
       session.print(host, hostLine(host));
       return 0;
     });

@@ -1,6 +1,11 @@
 /** `penstock cluster status`, `hosts`, `drain`, `cordon` and `uncordon`, against a scripted server. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type Ran, runAgainst } from '../../../../test/cli-fixture.ts';
 import type { ClusterBody, HostBody, HostDetailBody } from '../../../api/index.ts';
@@ -201,6 +206,46 @@ describe('a drain', () => {
     assert.equal(calls.length, 1);
     assert.equal(stdout, 'h1 is draining, with 2 workers\n');
   });
+});
+
+describe('a drain of the own process', () => {
+  const nothingSent = (): never => assert.fail('nothing is sent');
+  /** Holds a data directory, and releases it at its second SIGTERM. */
+  const held = `
+    const { openDataDirectory } = await import(process.argv[1]);
+    const directory = await openDataDirectory(process.argv[2]);
+    let signals = 0;
+    process.on('SIGTERM', () => { if (++signals === 2) directory.release(); if (signals === 2) process.exit(); });
+    setInterval(() => undefined, 1000);
+    process.stdout.write('held');`;
+
+  test('ends the one that uses the data directory, and waits for it', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'penstock-drain-'));
+    const module = new URL('../../../data-directory/index.ts', import.meta.url).href;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', held, module, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(child.stdout, 'data');
+      const late = await runAgainst(nothingSent, ['cluster', 'drain', '--self', '--data-dir', dir, '--within', '50ms']);
+      assert.equal(late.code, 1);
+      assert.match(late.stderr, new RegExp(`process ${child.pid} has not ended yet; it keeps draining`));
+      const { code, stdout } = await runAgainst(nothingSent, ['cluster', 'drain', '--self', '--data-dir', dir]);
+      assert.deepEqual([code, stdout], [0, `process ${child.pid} has ended\n`]);
+      const none = await runAgainst(nothingSent, ['cluster', 'drain', '--self', '--data-dir', dir]);
+      assert.equal(none.code, 1);
+      assert.match(none.stderr, /no process uses .*: pass the --data-dir of the node or host/);
+    } finally {
+      child.kill('SIGKILL');
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
+  for (const argv of [[], ['h1', '--self']]) {
+    test(`is not meant by \`drain ${argv.join(' ')}\``, async () => {
+      const { code, stderr } = await runAgainst(nothingSent, ['cluster', 'drain', ...argv]);
+      assert.notEqual(code, 0);
+      assert.match(stderr, /expected the name of a host, or --self, and not both/);
+    });
+  }
 });
 
 for (const verb of ['cordon', 'uncordon']) {
