@@ -213,8 +213,6 @@ test('says how to start a server if none is running', async () => {
     [code, stderr],
     [1, `penstock: no Penstock server is running at ${closed.PENSTOCK_URL}: start one with \`penstock up\`, or set PENSTOCK_URL\n`],
   );
-  const blocked = await run(['endpoints'], { env: { PENSTOCK_URL: 'http://127.0.0.1:6000' } });
-  assert.match(blocked.stderr, /block the port of http:\/\/127\.0\.0\.1:6000: start the server on another --port/);
 });
 
 test('prints an error response with its hint, and sends the key', () =>

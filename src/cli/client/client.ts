@@ -1,7 +1,9 @@
 /** HTTP client of the native API: JSON in and out, streamed files, error responses thrown as errors that say what to do. */
+import type { IncomingMessage } from 'node:http';
 import type { ErrorResponseBody, PageBody } from '../../api/index.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { terminalJson, terminalText } from '../output/terminal-text.ts';
+import { type SentBody, sendRequest, textOfResponse } from './send-request.ts';
 
 /** Undefined parameters are left out. */
 export type ClientQuery = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -12,7 +14,7 @@ export interface ClientCall {
   /** Sent as JSON. */
   readonly json?: unknown;
   /** Sent unchanged. */
-  readonly body?: Uint8Array | ReadableStream<Uint8Array>;
+  readonly body?: SentBody;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -57,12 +59,12 @@ export class Client {
   }
 
   async delete(path: string): Promise<void> {
-    await this.#send('DELETE', path, {});
+    await this.#text(await this.#send('DELETE', path, {}));
   }
 
   /** The unparsed response body. */
   async text(method: string, path: string, call: ClientCall): Promise<string> {
-    return (await this.#send(method, path, call)).text();
+    return this.#text(await this.#send(method, path, call));
   }
 
   /** All items of a paginated list. */
@@ -79,11 +81,10 @@ export class Client {
   /** The data of each server-sent event, until the server ends the stream or the verb is interrupted. */
   async *events(path: string, call: ClientCall = {}): AsyncGenerator<string> {
     const response = await this.#send('GET', path, { ...call, headers: { accept: 'text/event-stream' } });
-    if (response.body === null) return;
     let text = '';
     const decoder = new TextDecoder();
     try {
-      for await (const chunk of response.body as ReadableStream<Uint8Array>) {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
         text += decoder.decode(chunk, { stream: true });
         const events = text.split('\n\n');
         text = events.pop() ?? '';
@@ -94,15 +95,13 @@ export class Client {
       }
     } catch (cause) {
       if (this.#signal.aborted) return;
-      throw new CliError(`lost the connection to ${this.url}: check that the server is still running with \`penstock status\``, 1, {
-        cause,
-      });
+      throw this.#lost(cause);
     }
   }
 
   async #json<T>(method: string, path: string, call: ClientCall): Promise<T> {
     const response = await this.#send(method, path, call);
-    const text = await response.text();
+    const text = await this.#text(response);
     try {
       return (text === '' ? null : JSON.parse(this.#shown(text))) as T;
     } catch (cause) {
@@ -110,33 +109,45 @@ export class Client {
     }
   }
 
+  async #text(response: IncomingMessage): Promise<string> {
+    try {
+      return await textOfResponse(response);
+    } catch (cause) {
+      throw this.#signal.aborted ? new CliError('interrupted', 1, { cause }) : this.#lost(cause);
+    }
+  }
+
+  #lost(cause: unknown): CliError {
+    return new CliError(`lost the connection to ${this.url}: check that the server is still running with \`penstock status\``, 1, {
+      cause,
+    });
+  }
+
   #shown(json: string): string {
     return this.#isExact ? json : terminalJson(json);
   }
 
-  async #send(method: string, path: string, call: ClientCall): Promise<Response> {
+  async #send(method: string, path: string, call: ClientCall): Promise<IncomingMessage> {
     const headers: Record<string, string> = { ...call.headers };
     if (this.#key !== undefined) headers.authorization = `Bearer ${this.#key}`;
     const body = call.json === undefined ? call.body : JSON.stringify(call.json);
     if (body !== undefined)
       headers['content-type'] = call.json === undefined ? (call.contentType ?? 'application/octet-stream') : 'application/json';
-    let response: Response;
+    let response: IncomingMessage;
     try {
-      const init: RequestInit = { method, headers, body: body ?? null, duplex: 'half', signal: this.#signal };
-      // Otherwise fetch keeps a second copy of the stream for redirects, and a model of gigabytes would be in memory.
-      if (body instanceof ReadableStream) Object.assign(init, { redirect: 'error', window: null });
-      response = await fetch(`${this.url}/api/v1${path}${queryText(call.query)}`, init);
+      const url = `${this.url}/api/v1${path}${queryText(call.query)}`;
+      response = await sendRequest(url, { method, headers, body, signal: this.#signal });
     } catch (cause) {
       throw this.#unreachable(cause);
     }
-    if (!response.ok) throw await this.#errorOf(response);
+    const { statusCode: status = 0 } = response;
+    if (status < 200 || status > 299) throw await this.#errorOf(status, response);
     return response;
   }
 
   #unreachable(cause: unknown): CliError {
     if (this.#signal.aborted) return new CliError('interrupted', 1, { cause });
-    const reason = (cause as { cause?: { code?: string; message?: string } }).cause;
-    const code = reason?.code ?? '';
+    const { code = '', message = '' } = cause as { code?: string; message?: string };
     if (code === 'ECONNREFUSED' || code === 'ENOENT') {
       return new CliError(`no Penstock server is running at ${this.url}: start one with \`penstock up\`, or set PENSTOCK_URL`, 1, {
         cause,
@@ -149,14 +160,8 @@ export class Client {
         { cause },
       );
     }
-    if (reason?.message === 'bad port') {
-      return new CliError(`HTTP clients block the port of ${this.url}: start the server on another --port, such as 8080`, 1, {
-        cause,
-      });
-    }
-    const detail = reason?.message ?? (cause instanceof Error ? cause.message : String(cause));
     return new CliError(
-      `cannot reach a Penstock server at ${this.url} (${detail || code}): check PENSTOCK_URL, or start one with \`penstock up\``,
+      `cannot reach a Penstock server at ${this.url} (${message || code}): check PENSTOCK_URL, or start one with \`penstock up\``,
       1,
       {
         cause,
@@ -164,14 +169,10 @@ export class Client {
     );
   }
 
-  async #errorOf(response: Response): Promise<CliError> {
-    const text = await response.text().catch(() => '');
-    if (response.headers.get('x-penstock-error') === 'model_failed') {
-      return new ServerError(
-        response.status,
-        'model_failed',
-        `the model returned status ${response.status}: ${terminalText(text.trim().slice(0, 2000))}`,
-      );
+  async #errorOf(status: number, response: IncomingMessage): Promise<CliError> {
+    const text = await textOfResponse(response).catch(() => '');
+    if (response.headers['x-penstock-error'] === 'model_failed') {
+      return new ServerError(status, 'model_failed', `the model returned status ${status}: ${terminalText(text.trim().slice(0, 2000))}`);
     }
     let body: Partial<ErrorResponseBody>;
     try {
@@ -180,14 +181,16 @@ export class Client {
       body = {};
     }
     if (typeof body?.error !== 'string') {
+      const { location } = response.headers;
+      const redirection = location === undefined ? '' : ` (moved to ${terminalText(location.slice(0, 200))})`;
       return new CliError(
-        `${this.url} is not a Penstock server: it answered ${response.status} without a Penstock error body. Check PENSTOCK_URL`,
+        `${this.url} is not a Penstock server: it answered ${status}${redirection} without a Penstock error body. Check PENSTOCK_URL`,
       );
     }
-    const hint = body.hint ?? (response.status === 401 ? 'set PENSTOCK_KEY, for example with eval "$(penstock env)"' : undefined);
+    const hint = body.hint ?? (status === 401 ? 'set PENSTOCK_KEY, for example with eval "$(penstock env)"' : undefined);
     // The log of the model's output has the id, and finds its lines by it.
     const id = body.code === 'model_failed' && body.request_id !== undefined ? ` (request ${body.request_id})` : '';
-    return new ServerError(response.status, body.code ?? '', `${body.error}${id}${hint === undefined ? '' : `; ${hint}`}`);
+    return new ServerError(status, body.code ?? '', `${body.error}${id}${hint === undefined ? '' : `; ${hint}`}`);
   }
 }
 

@@ -13,9 +13,9 @@ export interface SentPart {
 export function formBody(
   parts: readonly SentPart[],
   onEnd: () => void = () => undefined,
-): { readonly contentType: string; readonly body: ReadableStream<Uint8Array> } {
+): { readonly contentType: string; readonly body: AsyncIterable<Uint8Array> } {
   const boundary = `penstock-${randomUUID()}`;
-  return { contentType: `multipart/form-data; boundary=${boundary}`, body: ReadableStream.from(encoded(parts, boundary, onEnd)) };
+  return { contentType: `multipart/form-data; boundary=${boundary}`, body: encoded(parts, boundary, onEnd) };
 }
 
 async function* encoded(parts: readonly SentPart[], boundary: string, onEnd: () => void): AsyncGenerator<Uint8Array> {

@@ -183,12 +183,9 @@ function contentOf({ path, bytes, data }: ModelSource & { readonly kind: 'file' 
 }
 
 /** A stream that is read as fast as the server accepts it. Calls `onEnd` after the last byte. */
-function streamOf(content: AsyncIterable<Uint8Array>, onEnd: () => void): ReadableStream<Uint8Array> {
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    yield* content;
-    onEnd();
-  }
-  return ReadableStream.from(chunks());
+async function* streamOf(content: AsyncIterable<Uint8Array>, onEnd: () => void): AsyncGenerator<Uint8Array> {
+  yield* content;
+  onEnd();
 }
 
 async function importFromCatalogue(client: Client, progress: Progress, name: string, group: string): Promise<RegisteredBody> {

@@ -121,7 +121,7 @@ async function bodyOf({ data, file, input, type }: SubmitOptions) {
   if (file === undefined) return {};
   const contentType = type ?? typeOfExtension[extname(file).toLowerCase()] ?? 'application/octet-stream';
   try {
-    return { body: (await openAsBlob(file)).stream() as ReadableStream<Uint8Array>, contentType };
+    return { body: (await openAsBlob(file)).stream(), contentType };
   } catch (cause) {
     throw new CliError(`cannot read ${file}`, 1, { cause });
   }

@@ -1,7 +1,6 @@
 /** `penstock evaluate`: what models are worth on a labelled set. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { type Command, Option } from 'commander';
 import type { EvaluationBody, EvaluationSetBody, QualityBody } from '../../../api/index.ts';
 import type { CliContext } from '../../cli-context.ts';
@@ -87,7 +86,7 @@ async function setOf(session: VerbSession, client: Client, options: EvaluateOpti
   try {
     const uploaded = await client.put<EvaluationSetBody>(`/evaluation-sets/${pathSegment(name)}`, {
       query: { label, metric },
-      body: Readable.toWeb(createReadStream(data)) as ReadableStream<Uint8Array>,
+      body: createReadStream(data),
       contentType: /\.(jsonl|ndjson)$/i.test(data) ? 'application/jsonlines' : 'text/csv',
     });
     progress.done(`${uploaded.name}: ${countText(uploaded.rows, 'row')}`);
