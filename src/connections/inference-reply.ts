@@ -1,6 +1,7 @@
 /** Responses of inferences: exact content types and lengths, the request id, and compression if the client accepts it. */
 import type { ServerResponse } from 'node:http';
 import { deflate, deflateSync, gzip, gzipSync } from 'node:zlib';
+import { releaseBodyMemory } from '../buffer-release.ts';
 
 /** Up to this size, synchronous compression costs less than a handover to another thread. */
 const compressAtOnceBytes = 64 * 1024;
@@ -36,7 +37,7 @@ export function sendInference(
   const body = joined(json, jsonBytes, binary);
   headers.push('content-length', String(body.length));
   response.writeHead(200, headers);
-  response.end(body);
+  response.end(body, () => releaseBodyMemory(body));
 }
 
 function joined(json: string, jsonBytes: number, binary: readonly Uint8Array[]): Buffer {

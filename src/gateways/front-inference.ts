@@ -18,7 +18,7 @@ import {
 } from '../connections/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { pickByWeight, type Random } from '../random.ts';
-import type { InferenceOutcome } from '../serving/index.ts';
+import { type InferenceOutcome, releaseResult } from '../serving/index.ts';
 import { AdmittedCallers, hasPlainHeaders } from './admitted-callers.ts';
 import type { CatalogueEndpoint, CatalogueRoute } from './catalogue.ts';
 import type { LinkedHome } from './linked-home.ts';
@@ -135,6 +135,7 @@ export class FrontInference {
       }
       const accepted = request.headers['accept-encoding'];
       sendInference(asNodeResponse(response), headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
+      releaseResult(outcome.result, decoded.rows); // the response has copies
     } catch (error) {
       if (!(error instanceof PlatformError))
         this.#deps.home.logError({ requestId, endpoint: route.endpoint, error: messageOf(error) }, 'an inference failed');

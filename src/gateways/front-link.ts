@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
 import { CallTable, type Frame, FrameReader, malformedFrame, messageFrame } from '../runtime/index.ts';
-import type { Home, InferenceOutcome, ServedRoute } from '../serving/index.ts';
+import { type Home, type InferenceOutcome, releaseResult, type ServedRoute } from '../serving/index.ts';
 import { BatchedWriter } from './batched-writer.ts';
 import type { CatalogueEndpoint } from './catalogue.ts';
 import type { PeerFacts } from './introduction.ts';
@@ -156,6 +156,7 @@ export class FrontLink {
       const cancel = home.enter(route, call, (outcome) => {
         isSettled = true;
         this.#writer.write(outcomeFrame(number, outcome));
+        if (outcome.ok) releaseResult(outcome.result, call.rows); // the frame has a copy
         this.#settled(number);
       });
       if (!isSettled) this.#cancels.set(number, cancel);

@@ -30,6 +30,7 @@ import {
   preferenceIn,
   preferenceOf,
   type RowAnswers,
+  releaseResult,
   requestRowsMax,
   type ServedRoute,
 } from '../serving/index.ts';
@@ -135,8 +136,9 @@ class InferExchange extends InferenceExchange<InferRequest> {
     const accepted = request.headers['accept-encoding'];
     sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
     if (this.capture === null) {
-      // The response was written, so the body is no longer referenced.
+      // The response has copies, so body and result are no longer referenced.
       releaseBodyMemory(this.body);
+      releaseResult(result, decoded.rows);
       return;
     }
     this.capture.part(0, decoded.inputs, result.outputs, decoded.rows, result.answered?.rung.name);

@@ -5,6 +5,7 @@ export { asyncRows, type InvocationPart, invokeParts, type PartReceiver, partsOf
 export { requestRowsMax } from './exchange/invoke-whole.ts';
 export { ModelPlans } from './exchange/model-plans.ts';
 export { PartTexts } from './exchange/part-texts.ts';
+export { releaseResult } from './exchange/release-result.ts';
 export { RowsExchange } from './exchange/rows-exchange.ts';
 export type { PoolSettings, PoolWorker } from './executor-pool.ts';
 export type { FunctionSetting } from './functions/function-setting.ts';

@@ -22,6 +22,7 @@ import {
   type InferenceResult,
   ModelPlans,
   preferenceOf,
+  releaseResult,
   requestRowsMax,
   type ServedRoute,
 } from '../../serving/index.ts';
@@ -190,6 +191,7 @@ class MessageExchange extends InferenceExchange<MessageRequest> {
     const decoded = this.#decoded;
     const bytes = encodeMessage(plan, decoded, result.outputs, parametersOf(decoded, message, result));
     if (this.capture !== null) captureTensors(this.capture, plan, decoded, result);
+    else releaseResult(result, decoded.rows); // the message has copies
     settle({ ok: true, bytes });
   }
 
