@@ -37,7 +37,7 @@ import {
   type StandByOptions,
 } from './foundation/index.ts';
 import { Fronts, NodeFronts } from './gateways/index.ts';
-import { type HomeProvider, openCluster, openHosts, type PlacedProvider } from './hosts/index.ts';
+import { type HomeProvider, type NodeLink, openCluster, openHosts, type PlacedProvider } from './hosts/index.ts';
 import {
   drainServers,
   type Listener,
@@ -127,7 +127,9 @@ async function build(
   const { processes = null } = (nodeFronts ?? {}) as { readonly processes?: NodeFronts['processes'] };
   const fronts = Fronts.open(config, { clock, log: logs.platform, tls, processes }, foundation.node?.epoch);
   const listener = openListener(config, { tls, access, fronts, logs, clock });
-  const modules = await openModules(config, product, { ...foundation, interpreters, provider, placed, access, keys, listener }, closers);
+  const linksOfNodes = (): ReadonlyMap<string, NodeLink> => fronts?.nodeLinks() ?? new Map();
+  const opened = { interpreters, provider, placed, access, keys, listener, linksOfNodes };
+  const modules = await openModules(config, product, { ...foundation, ...opened }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
   // From the start of the fronts on, this node is the home: links of other kinds are registered by now.
@@ -195,6 +197,8 @@ interface Base extends Foundation {
   readonly access: Access;
   readonly keys: KeyChanges;
   readonly listener: Listener;
+  /** The links of other nodes to this one, by name. */
+  readonly linksOfNodes: () => ReadonlyMap<string, NodeLink>;
 }
 
 /** All modules below the servers, started in this order. */
@@ -215,7 +219,8 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const s3 = await openBuckets(core);
   const histories = openHistories(core, closers);
   for (const part of [core.refusals, registry, core.profiles]) closers.add(part);
-  const cluster = (await openCluster(config, base.placed, { ...core, log }, closers))?.view ?? null;
+  const ofCluster = { ...core, log, nodeLinks: base.linksOfNodes };
+  const cluster = (await openCluster(config, base.placed, ofCluster, closers))?.view ?? null;
   await deployments.open();
   closers.add(deployments);
   let backlogOf: ScaledVariantDeps['backlogOf'] = () => null; // until asynchronous inference is open

@@ -12,7 +12,7 @@ import { messageFrame } from '../runtime/index.ts';
 import type { CatalogueEndpoint } from './catalogue.ts';
 import { FrontLink } from './front-link.ts';
 import { readIntroduced } from './introduction.ts';
-import { bytesFrame, linkKinds } from './link-frames.ts';
+import { bytesFrame, linkKinds, signalFrame } from './link-frames.ts';
 import { RemoteHome } from './remote-home.ts';
 
 let folder: string;
@@ -90,4 +90,24 @@ test('a catalogue that is too long for a frame is left out, and the link stays',
   await until('it has arrived', () => catalogues.length > 0);
   assert.deepEqual(catalogues, [[]]);
   far.removeAllListeners('close');
+});
+
+test('a beat that asks for an echo measures the round trip; a gateway process of an older version has none', async () => {
+  const clock = new VirtualClock();
+  const options = { home: { enter: () => () => undefined }, routeOf: () => undefined, serveWhole: () => () => undefined };
+  const link = new FrontLink(near, { clock, ...options, connectionOf: () => ({}), logError: () => undefined, onEnd: () => undefined });
+  near.resume();
+  link.beat(true);
+  clock.advance(3);
+  assert.equal(link.lagMs, null);
+  const deps = { clock, onCatalogue: () => undefined, onLeave: () => undefined, onEnd: () => undefined };
+  const front = new RemoteHome(far, deps);
+  far.resume();
+  await until('the beat is echoed', () => link.lagMs !== null, 5000);
+  assert.equal(link.lagMs, 3);
+  for (let each = 0; each < 3; each++) link.beat();
+  far.write(signalFrame(7, linkKinds.echo)); // of no beat
+  await until('it is read', () => near.bytesRead === far.bytesWritten, 5000);
+  assert.equal(link.lagMs, 3);
+  front.close('the test ends');
 });

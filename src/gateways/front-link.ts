@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
+import { RoundTrips } from '../links/index.ts';
 import { CallTable, type Frame, FrameReader, malformedFrame, messageFrame } from '../runtime/index.ts';
 import { type Home, type InferenceOutcome, releaseResult, type ServedRoute } from '../serving/index.ts';
 import { BatchedWriter } from './batched-writer.ts';
@@ -65,6 +66,7 @@ export class FrontLink {
   /** Functions that cancel the calls in progress. */
   readonly #cancels = new CallTable<() => void>();
   readonly #connections = new Map<number, ForwardedConnection>();
+  readonly #trips = new RoundTrips();
   #hasEnded = false;
   /** The gateway process sends nothing more. */
   #isLeaving = false;
@@ -102,9 +104,15 @@ export class FrontLink {
     });
   }
 
-  /** Shows that this process runs. */
-  beat(): void {
-    this.#writer.write([signalFrame(0, linkKinds.beat)]);
+  /** Shows that this process runs. `isMeasured`: asks for an echo. */
+  beat(isMeasured = false): void {
+    const number = isMeasured ? this.#trips.begin(this.#deps.clock.nowMs()) : 0;
+    this.#writer.write([signalFrame(number, linkKinds.beat)]);
+  }
+
+  /** Round trip; null before the first echo, and of a gateway process of an older version. */
+  get lagMs(): number | null {
+    return this.#trips.measured?.lagMs ?? null;
   }
 
   close(): void {
@@ -130,6 +138,8 @@ export class FrontLink {
       case linkKinds.leave:
         this.#isLeaving = true;
         return this.#leaveIfIdle();
+      case linkKinds.echo:
+        return this.#trips.answered(call, this.#deps.clock.nowMs(), 0, 0); // clocks are measured by the database
       case linkKinds.disconnected: {
         const connection = this.#connections.get(call);
         if (connection !== undefined) connection.destroyed = true;

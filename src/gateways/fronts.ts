@@ -12,8 +12,9 @@ import { type Clock, every } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { FastHeads } from '../connections/index.ts';
 import { PlatformError } from '../errors.ts';
+import type { NodeLink } from '../hosts/index.ts';
 import type { Certificate, FrontPort, Listener } from '../http/index.ts';
-import type { LinkPort } from '../links/index.ts';
+import { type LinkPort, peerName } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import { clearTemporaryLeftovers } from '../providers/index.ts';
@@ -35,6 +36,8 @@ const firstNumber = 65_536;
 
 /** Other nodes notice that this process has stopped when nothing arrives for some times as long. */
 const beatEveryMs = 500;
+/** Every fourth beat measures the round trip. */
+const measuredEvery = 4;
 /** After a change of the home, what else it opens is not in the way of its endpoints for this long. */
 const settledMsMax = 1000;
 /** For answers to other nodes, when this server gives its place to another one. */
@@ -69,7 +72,7 @@ export class Fronts implements FrontPort {
   readonly #heads = new FastHeads();
   readonly #links = new Set<FrontLink>();
   /** Those of `#links` that come from other nodes. */
-  readonly #others = new Set<FrontLink>();
+  readonly #others = new Map<FrontLink, OtherNode>();
   readonly #numbers = new RouteNumbers();
   readonly #term: number;
   #services!: FrontsServices;
@@ -142,7 +145,7 @@ export class Fronts implements FrontPort {
     const admit = (): void => {
       if (this.#isHandedOver) throw new PlatformError('unavailable', 'this node gives its place to another one');
     };
-    port.serve('front', ['node'], (socket, { name }) => this.#others.add(this.#addLink(socket, name)), admit);
+    port.serve('front', ['node'], (socket, { name }, { via }) => this.#addOther(socket, { name, via: viaIn(via) }), admit);
     port.serve(
       'connection',
       ['node'],
@@ -161,9 +164,27 @@ export class Fronts implements FrontPort {
         if (this.#takeGrpc === null) throw new PlatformError('unavailable', 'this node does not serve gRPC at the moment');
       },
     );
+    let beats = 0;
     this.#stopBeats = every(this.#deps.clock, beatEveryMs, () => {
-      for (const link of this.#others) link.beat();
+      const isMeasured = beats++ % measuredEvery === 0;
+      for (const link of this.#others.keys()) link.beat(isMeasured);
     });
+  }
+
+  #addOther(socket: Socket, node: OtherNode): void {
+    const link = this.#addLink(socket, node.name);
+    this.#others.set(link, node);
+    link.beat(true);
+  }
+
+  /** By the name of the node: the slowest link of its processes. */
+  nodeLinks(): ReadonlyMap<string, NodeLink> {
+    const links = new Map<string, NodeLink>();
+    for (const [{ lagMs }, { name, via }] of this.#others) {
+      const other = links.get(name);
+      if (other === undefined || (lagMs ?? 0) > (other.lagMs ?? 0)) links.set(name, { lagMs, via });
+    }
+    return links;
   }
 
   /** A connection to the listener's own socket: the link of a process, or a connection that one passes on. */
@@ -240,7 +261,7 @@ export class Fronts implements FrontPort {
     if (this.#others.size === 0) return;
     const late = Promise.withResolvers<void>();
     const cancel = this.#deps.clock.after(Math.min(handOverMs, times.timeoutMs), late.resolve);
-    await Promise.race([Promise.all(Array.from(this.#others, (link) => link.leave())), late.promise]);
+    await Promise.race([Promise.all(Array.from(this.#others.keys(), (link) => link.leave())), late.promise]);
     cancel();
   }
 
@@ -325,6 +346,18 @@ export class Fronts implements FrontPort {
     (early as (() => void) | null)?.();
     return leave;
   }
+}
+
+/** A node whose gateway process is linked. */
+interface OtherNode {
+  readonly name: string;
+  /** The node that passes its link on; null if it is direct. */
+  readonly via: string | null;
+}
+
+/** A node that says something else than a name has not come over another one. */
+function viaIn(via: unknown): string | null {
+  return typeof via === 'string' && peerName.test(via) ? via : null;
 }
 
 function define(socket: Socket, facts: object): void {

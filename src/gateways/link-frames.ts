@@ -36,8 +36,10 @@ export const linkKinds = {
   log: 31,
   /** To the server: a plain request that waited for a home, `u32 connection | u32 bytes | f64 elapsedMs | request as received`. */
   again: 32,
-  /** The server runs. Sent to other machines, where a process that stopped closes no connection. */
+  /** The server runs. Sent to other machines, where a process that stopped closes no connection. If `call` is not 0, it asks for an echo. */
   beat: 33,
+  /** To the server: the echo of the beat with the number `call`. */
+  echo: 34,
 } as const;
 
 /** Bits of a frame's `plan` byte. */

@@ -146,6 +146,8 @@ export class RemoteHome implements Home<CatalogueRoute> {
         this.#deps.onLeave();
         return this.#signal(0, linkKinds.leave); // the last frame
       case linkKinds.beat:
+        // Older servers number none, and know no echo.
+        if (call !== 0) this.#signal(call, linkKinds.echo);
         return;
       default:
         throw malformedFrame(`a gateway process expects no frame of kind ${kind}`);

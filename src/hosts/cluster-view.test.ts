@@ -8,7 +8,7 @@ import { openLogs } from '../logs/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import { Audit, Decisions, Events } from '../records/index.ts';
 import type { OpenDatabase } from '../storage/index.ts';
-import { ClusterView } from './cluster-view.ts';
+import { ClusterView, type NodeLink } from './cluster-view.ts';
 import { HostStates } from './host-states.ts';
 import type { UnplacedWorker } from './hosts-view.ts';
 
@@ -19,6 +19,7 @@ describe('the cluster as its operators see it', () => {
   let states: HostStates;
   let view: ClusterView;
   let pending: UnplacedWorker[];
+  const links = new Map<string, NodeLink>();
   before(async () => {
     opened = await openPglite();
   });
@@ -40,7 +41,17 @@ describe('the cluster as its operators see it', () => {
         return pending;
       },
     };
-    view = new ClusterView({ db, clock, log: openLogs(null, 'silent').platform, events, decisions, states, hosts, placements });
+    view = new ClusterView({
+      db,
+      clock,
+      log: openLogs(null, 'silent').platform,
+      events,
+      decisions,
+      states,
+      hosts,
+      placements,
+      nodeLinks: () => links,
+    });
   });
 
   const node = (name: string, changes: { readonly clock_offset?: number; readonly state?: string } = {}) => {
@@ -48,6 +59,8 @@ describe('the cluster as its operators see it', () => {
     const lease = { expires_at: Date.now() + 60_000, joined_at: 5000 };
     return { name, number, incarnation: 1, state: 'live', version: '0.1.0', draining: 0, clock_offset: 0, ...lease, ...changes };
   };
+  /** Without what is said of steps of the tables: any of them may be new. */
+  const notesOf = ({ notes }: { readonly notes: readonly string[] }): string[] => notes.filter((note) => !note.includes('finish-upgrade'));
   const events = async (): Promise<string[]> => {
     const rows = await opened.db.selectFrom('events').select(['kind', 'subject']).orderBy('seq').execute();
     return rows.map(({ kind, subject }) => `${kind} ${subject}`);
@@ -78,11 +91,52 @@ describe('the cluster as its operators see it', () => {
     await set(-60_000);
     await set(-61_000);
     assert.deepEqual(await events(), ['node.clock-skewed a']);
-    assert.deepEqual(view.notes, ['the clock of node a is 61.0 s behind that of the database: set it, for example with NTP']);
+    assert.deepEqual(notesOf(view), ['the clock of node a is 61.0 s behind that of the database: set it, for example with NTP']);
     await set(100);
-    assert.deepEqual(view.notes, []);
+    assert.deepEqual(notesOf(view), []);
     await set(60_000);
     assert.equal((await events()).length, 2);
+  });
+
+  test('shows how each node is linked to the home, if it is', async () => {
+    await opened.db
+      .insertInto('cluster_nodes')
+      .values([node('a'), node('b'), node('c')])
+      .execute();
+    links.set('b', { lagMs: 0.8, via: null }).set('c', { lagMs: null, via: 'b' });
+    const { nodes } = await view.status();
+    links.clear();
+    assert.deepEqual(
+      nodes.map(({ link }) => link),
+      [null, { lagMs: 0.8, via: null }, { lagMs: null, via: 'b' }],
+    );
+  });
+
+  test('reports a wrong clock of a host, too, once until it is right again', async () => {
+    await opened.db
+      .insertInto('cluster_nodes')
+      .values([node('a')])
+      .execute();
+    for (const clockAheadMs of [2500, 2600, 10, null, -9000]) {
+      hosts.set('h1', { clockAheadMs });
+      await view.checkClocks();
+    }
+    assert.deepEqual(await events(), ['host.clock-skewed h1', 'host.clock-skewed h1']);
+  });
+
+  test('counts lost hosts and workers without room, and notes what to do about them', async () => {
+    assert.deepEqual([view.shortage, notesOf(view)], [{ lostHosts: 0, waitingWorkers: 0 }, []]);
+    for (const name of ['h1', 'h2']) hosts.set(name);
+    hosts.set('h3', { link: 'lost' });
+    pending = [{ worker: 'd0', endpoint: 'digits', reason: 'no room', sinceMs: 1, cpuMilli: 1000, memoryMiB: 1, accelerator: null }];
+    assert.deepEqual(view.shortage, { lostHosts: 1, waitingWorkers: 1 });
+    assert.deepEqual(notesOf(view), [
+      'host h3 is lost, and its workers run elsewhere: start it again, or run penstock cluster remove h3',
+      'd0 waits for room on a host: start another host, or see penstock cluster status',
+    ]);
+    for (const name of ['h1', 'h2']) hosts.set(name, { link: 'lost' });
+    pending = [];
+    assert.deepEqual(notesOf(view), ['3 hosts are lost, and their workers run elsewhere (h1, h2, h3): start them again, or remove them']);
   });
 
   test('shows the clock of a host against that of the database, and notes it if it is wrong', async () => {
@@ -93,7 +147,8 @@ describe('the cluster as its operators see it', () => {
     hosts.set('a', { isHome: true });
     hosts.set('h1', { clockAheadMs: 1200, lagMs: 3 });
     hosts.set('h2', { clockAheadMs: -1000 });
-    const { hosts: shown, notes } = await view.status();
+    const status = await view.status();
+    const { hosts: shown } = status;
     assert.deepEqual(
       shown.map(({ name, clockOffsetMs, lagMs }) => [name, clockOffsetMs, lagMs]),
       [
@@ -102,7 +157,7 @@ describe('the cluster as its operators see it', () => {
         ['h2', -2500, 1],
       ],
     );
-    assert.deepEqual(notes, ['the clock of host h2 is 2.5 s behind that of the database: set it, for example with NTP']);
+    assert.deepEqual(notesOf(status), ['the clock of host h2 is 2.5 s behind that of the database: set it, for example with NTP']);
   });
 
   test('shows what was read last while the database does not answer, and since when', async () => {
@@ -121,8 +176,8 @@ describe('the cluster as its operators see it', () => {
     } finally {
       await opened.db.schema.alterTable('cluster_nodes_away').renameTo('cluster_nodes').execute();
     }
-    const { asOfMs, databaseAwaySinceMs, notes } = await view.status();
-    assert.deepEqual([asOfMs, databaseAwaySinceMs, notes], [clock.wallMs(), null, []]);
+    const now = await view.status();
+    assert.deepEqual([now.asOfMs, now.databaseAwaySinceMs, notesOf(now)], [clock.wallMs(), null, []]);
   });
 
   test('adds up what workers reserve, and what the operator and the link say of the host', async () => {

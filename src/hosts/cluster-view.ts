@@ -2,7 +2,6 @@
 import { type Clock, Loop } from '../clock.ts';
 import {
   type ClusterState,
-  clockNote,
   clockNotes,
   clockOffsetMsMax,
   describeNodes,
@@ -16,45 +15,29 @@ import type { Log } from '../logs/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Decision, Decisions, Events } from '../records/index.ts';
 import { type Database, needAllSteps, readSchema, type SchemaState } from '../storage/index.ts';
-import type { HostState, WantedHostState } from './host.ts';
+import type { WantedHostState } from './host.ts';
 import type { HostSetStatus } from './host-set/host-scaler.ts';
-import type { HostStates, KnownHost } from './host-states.ts';
-import { type HostLinkState, type HostsView, type HostWorker, hostFactsOf, type ObservedHost, type UnplacedWorker } from './hosts-view.ts';
+import type { HostStates } from './host-states.ts';
+import { absentHost, describeHost, type HostStatus, hostNotes } from './host-status.ts';
+import type { HostsView, UnplacedWorker } from './hosts-view.ts';
 import type { HostsWanted } from './hosts-wanted.ts';
 import type { MoveUnderWay, Placements } from './placements.ts';
 
-/** A host with what it has, what is used of it, and how it is linked. */
-export interface HostStatus {
-  readonly name: string;
-  readonly zone: string;
-  readonly state: HostState;
-  /** Epoch milliseconds; null for a host that is not stored yet. */
-  readonly sinceMs: number | null;
-  readonly cpuMilli: number;
-  readonly memoryMiB: number;
-  readonly cpuUsedMilli: number;
-  readonly memoryUsedMiB: number;
-  /** When its agent stops, epoch milliseconds; null unless it got SIGTERM. It drains until then. */
-  readonly endsAtMs: number | null;
-  /** Whether it is the machine of the node that serves. It takes workers too, and is neither cordoned nor drained. */
-  readonly isHome: boolean;
-  readonly link: HostLinkState;
-  /** Of its agent; null for the machine of the home, and if the host has not been linked to this home. */
-  readonly version: string | null;
-  /** Null if the host has not been linked to this home. */
-  readonly silentMs: number | null;
-  /** Round trip of its link; null if it is not known. */
+/** How a gateway process of another node is linked to the home. */
+export interface NodeLink {
+  /** Round trip; null if it is not known. */
   readonly lagMs: number | null;
-  /** By how much its clock is ahead of that of the database; null if it is not known. */
-  readonly clockOffsetMs: number | null;
-  readonly address: string | null;
-  readonly workers: readonly HostWorker[];
-  /** While it drains: why its workers cannot leave. */
-  readonly blocked: readonly UnplacedWorker[];
+  /** The node that passes it on; null if the link is direct. */
+  readonly via: string | null;
+}
+
+/** A node with its link to the home: null if it has none, as the home itself. */
+export interface LinkedNodeStatus extends NodeStatus {
+  readonly link: NodeLink | null;
 }
 
 export interface ClusterStatus {
-  readonly nodes: readonly NodeStatus[];
+  readonly nodes: readonly LinkedNodeStatus[];
   readonly hosts: readonly HostStatus[];
   readonly moving: readonly MoveUnderWay[];
   readonly pending: readonly UnplacedWorker[];
@@ -88,6 +71,8 @@ interface ClusterViewDeps {
   readonly hosts: HostsView;
   readonly placements: Pick<Placements, 'moving' | 'pending' | 'wanted'>;
   readonly scaler?: { readonly status: HostSetStatus } | null;
+  /** Of other nodes, by name. */
+  readonly nodeLinks: () => ReadonlyMap<string, NodeLink>;
 }
 
 const readEveryMs = 5000;
@@ -103,9 +88,10 @@ export class ClusterView {
   #awaySinceMs: number | null = null;
   /** By how much the clock of the home is ahead of that of the database. */
   #homeOffsetMs = 0;
-  /** Nodes whose clock was reported as wrong. */
+  /** Nodes and hosts whose clock was reported as wrong, as `node a`. */
   #skewed: ReadonlySet<string> = new Set();
-  #notes: readonly string[] = [];
+  /** What the database showed. */
+  #nodeNotes: readonly string[] = [];
 
   constructor(deps: ClusterViewDeps) {
     this.#deps = deps;
@@ -122,19 +108,27 @@ export class ClusterView {
     await this.#reads.close();
   }
 
-  /** As of the last check. */
+  /** Of nodes as of the last check, of hosts as they are now. */
   get notes(): readonly string[] {
-    return this.#notes;
+    return [...this.#nodeNotes, ...hostNotes(this.hosts(), this.#deps.placements.pending)];
+  }
+
+  /** How many hosts are lost, and how many workers wait for room. */
+  get shortage(): { readonly lostHosts: number; readonly waitingWorkers: number } {
+    const lostHosts = this.hosts().filter(({ state }) => state === 'lost').length;
+    return { lostHosts, waitingWorkers: this.#deps.placements.pending.length };
   }
 
   /** While the database is away: what was read last, and what the home knows. Throws only if nothing was read yet. */
   async status(): Promise<ClusterStatus> {
     const stored = await this.#read().catch((error: unknown) => this.#remembered(error));
     const { state, recent, atMs: asOfMs } = stored;
-    const nodes = describeNodes(state);
-    const { moving, pending, wanted } = this.#deps.placements;
+    const { placements, nodeLinks } = this.#deps;
+    const links = nodeLinks();
+    const nodes = describeNodes(state).map((node) => ({ ...node, link: links.get(node.name) ?? null }));
+    const { moving, pending, wanted } = placements;
     const hosts = this.hosts();
-    const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostClockNotes(hosts), ...this.#upgrade(stored).notes];
+    const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostNotes(hosts, pending), ...this.#upgrade(stored).notes];
     const scaling = this.#deps.scaler?.status ?? null;
     return { nodes, hosts, moving, pending, wanted, scaling, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
   }
@@ -153,7 +147,7 @@ export class ClusterView {
     const observed = hosts.list();
     const names = new Set(observed.map(({ name }) => name));
     const absent = states.list().filter(({ name }) => !names.has(name));
-    return [...observed.map((host) => this.#statusOf(host)), ...absent.map(absentStatus)].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return [...observed, ...absent.map(absentHost)].map((host) => this.#statusOf(host)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Where a worker runs, as the provider lists it; null if it has no host. */
@@ -189,17 +183,21 @@ export class ClusterView {
     this.#deps.hosts.forget(name);
   }
 
-  /** Reports each node whose clock is wrong, once until it is right again. */
+  /** Reports each node and each host whose clock is wrong, once until it is right again. */
   async checkClocks(): Promise<void> {
     const stored = await this.#read();
     const nodes = describeNodes(stored.state);
-    this.#notes = [...clockNotes(nodes), ...hostClockNotes(this.hosts()), ...this.#upgrade(stored).notes];
-    const wrong = nodes.filter(({ state, clockOffsetMs }) => state !== 'dead' && Math.abs(clockOffsetMs) > clockOffsetMsMax);
-    for (const { name, clockOffsetMs } of wrong) {
-      if (this.#skewed.has(name)) continue;
-      await this.#deps.events.recordAndPublish({ kind: 'node.clock-skewed', subject: name, detail: { clockOffsetMs } });
-    }
-    this.#skewed = new Set(wrong.map(({ name }) => name));
+    this.#nodeNotes = [...clockNotes(nodes), ...this.#upgrade(stored).notes];
+    const wrong = new Map<string, () => Promise<unknown>>();
+    const check = (kind: 'node' | 'host', subject: string, clockOffsetMs: number | null): void => {
+      if (clockOffsetMs === null || Math.abs(clockOffsetMs) <= clockOffsetMsMax) return;
+      const event = { kind: `${kind}.clock-skewed`, subject, detail: { clockOffsetMs: Math.round(clockOffsetMs) } } as const;
+      wrong.set(`${kind} ${subject}`, () => this.#deps.events.recordAndPublish(event));
+    };
+    for (const { name, state, clockOffsetMs } of nodes) if (state !== 'dead') check('node', name, clockOffsetMs);
+    for (const { name, clockOffsetMs } of this.hosts()) check('host', name, clockOffsetMs);
+    for (const [whose, report] of wrong) if (!this.#skewed.has(whose)) await report();
+    this.#skewed = new Set(wrong.keys());
   }
 
   async #read(): Promise<StoredCluster> {
@@ -245,65 +243,14 @@ export class ClusterView {
     ];
   }
 
-  #statusOf(host: ObservedHost): HostStatus {
+  #statusOf(host: Parameters<typeof describeHost>[0]): HostStatus {
     const { states, placements, clock } = this.#deps;
-    const {
-      name,
-      zone,
-      cpuMilli,
-      memoryMiB,
-      workers,
-      link,
-      silentMs,
-      lagMs,
-      clockAheadMs,
-      endsInMs,
-      address,
-      version = null,
-      isHome,
-    } = host;
-    const ids = new Set(workers.map(({ id }) => id));
-    return {
-      name,
-      zone,
-      cpuMilli,
-      memoryMiB,
-      workers,
-      link,
-      silentMs,
-      lagMs,
-      address,
-      version,
-      clockOffsetMs: clockAheadMs === null ? null : clockAheadMs + this.#homeOffsetMs,
-      endsAtMs: endsInMs === null ? null : clock.wallMs() + endsInMs,
-      isHome,
-      state: hostFactsOf(host, states.wantedOf(name)).state,
-      sinceMs: states.get(name)?.sinceMs ?? null,
-      cpuUsedMilli: workers.reduce((sum, worker) => sum + worker.cpuMilli, 0),
-      memoryUsedMiB: workers.reduce((sum, worker) => sum + worker.memoryMiB, 0),
-      blocked: placements.pending.filter(({ worker }) => ids.has(worker)),
-    };
+    return describeHost(host, {
+      wanted: states.wantedOf(host.name),
+      sinceMs: states.get(host.name)?.sinceMs ?? null,
+      pending: placements.pending,
+      wallMs: clock.wallMs(),
+      homeOffsetMs: this.#homeOffsetMs,
+    });
   }
-}
-
-/** A host of an earlier home, which has not linked to this one. */
-function absentStatus({ name, zone, sinceMs, cpuMilli, memoryMiB }: KnownHost): HostStatus {
-  const nothing = {
-    cpuUsedMilli: 0,
-    memoryUsedMiB: 0,
-    silentMs: null,
-    lagMs: null,
-    clockOffsetMs: null,
-    endsAtMs: null,
-    address: null,
-    version: null,
-    workers: [],
-    blocked: [],
-    isHome: false,
-  };
-  return { name, zone, sinceMs, cpuMilli, memoryMiB, state: 'lost', link: 'lost', ...nothing };
-}
-
-function hostClockNotes(hosts: readonly HostStatus[]): string[] {
-  return hosts.flatMap(({ name, clockOffsetMs }) => (clockOffsetMs === null ? [] : (clockNote(`host ${name}`, clockOffsetMs) ?? [])));
 }

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
+import type { MeasuredLink } from '../links/index.ts';
 import { type Frame, failureOf, kinds, malformedFrame, payloadFrame } from '../runtime/index.ts';
 import type { SentArchive } from './agent/agent-link.ts';
 import { HostCalls } from './host-calls.ts';
@@ -21,7 +22,6 @@ import {
   type WorkerReport,
   type WorkerUsage,
 } from './link/reports.ts';
-import type { MeasuredLink } from './link/round-trips.ts';
 
 /** Of an object, in one answer. */
 export const rangeBytes = 1024 * 1024;

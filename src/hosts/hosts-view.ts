@@ -95,7 +95,10 @@ export function placedSpecOf(spec: WorkerSpec, accelerated: ReadonlySet<string>,
 }
 
 /** What placement goes by: the state of the link, and an agent that stops and a home without workers decide over what the operator wants. */
-export function hostFactsOf({ link, isLeaving, takesWorkers, ...host }: ObservedHost, operatorWants: WantedHostState): HostFacts {
+export function hostFactsOf(
+  { link, isLeaving, takesWorkers, ...host }: Omit<ObservedHost, 'silentMs'>,
+  operatorWants: WantedHostState,
+): HostFacts {
   const wanted = isLeaving ? 'draining' : takesWorkers ? operatorWants : 'cordoned';
   const state = link === 'lost' ? 'lost' : link === 'away' && wanted !== 'draining' ? 'away' : wanted;
   return { ...host, state, isOnNotice: isLeaving };

@@ -1,10 +1,11 @@
 export { type AgentControl, type AgentSettings, defaultHostName, machineCapacity, runAgent } from './agent/run-agent.ts';
 export { chooseFrom, chooseHost, type HostChoice } from './choose-host.ts';
-export { type ClusterStatus, ClusterView, type HostStatus } from './cluster-view.ts';
+export { type ClusterStatus, ClusterView, type LinkedNodeStatus, type NodeLink } from './cluster-view.ts';
 export type { HostFacts, HostState, PlacedWorker, PlacementRequest, WantedHostState, WorkerSize } from './host.ts';
 export { HostPool } from './host-pool.ts';
 export type { HostSetStatus } from './host-set/host-scaler.ts';
 export { HostStates, type KnownHost } from './host-states.ts';
+export type { HostStatus } from './host-status.ts';
 export {
   type HostLinkState,
   type HostsView,

@@ -7,7 +7,7 @@ import type { Log } from '../logs/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { Audit, Decisions, Events } from '../records/index.ts';
 import type { Database } from '../storage/index.ts';
-import { ClusterView } from './cluster-view.ts';
+import { ClusterView, type NodeLink } from './cluster-view.ts';
 import { HostScaler } from './host-set/host-scaler.ts';
 import { kubernetesPlace, serviceAccountFolder } from './host-set/kubernetes-api.ts';
 import { KubernetesSet } from './host-set/kubernetes-set.ts';
@@ -26,6 +26,8 @@ export interface OpenClusterDeps {
   readonly metrics: Pick<Metrics, 'gauge'>;
   /** Null without a cluster. */
   readonly node: { readonly term: ControllerTerm | null } | null;
+  /** The links of other nodes to this home, by name. */
+  readonly nodeLinks: () => ReadonlyMap<string, NodeLink>;
 }
 
 /** The cluster of a home. */

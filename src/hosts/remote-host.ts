@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
+import type { MeasuredLink } from '../links/index.ts';
 import type { Log } from '../logs/index.ts';
 import type { WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
@@ -15,7 +16,6 @@ import type { HostAbilities } from './abilities.ts';
 import type { SentArchive } from './agent/agent-link.ts';
 import { HostLink } from './host-link.ts';
 import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './link/reports.ts';
-import type { MeasuredLink } from './link/round-trips.ts';
 import { RemoteWorker } from './remote-worker.ts';
 import { RemoteWorkerLink } from './remote-worker-link.ts';
 

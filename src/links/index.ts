@@ -16,3 +16,4 @@ export { addressParts } from './link-attempt.ts';
 export { certificatesOf, type LinkIdentity, type LinkPeer, peerName } from './link-peer.ts';
 export { defaultLinkLimits, type LinkKind, type LinkLimits, LinkPort, type LinkRequest, type ServeLink } from './link-port.ts';
 export { firstProtocols, haveCommonProtocol, type LinkProtocols, linkProtocols, protocolsText } from './protocols.ts';
+export { echoBit, type MeasuredLink, RoundTrips } from './round-trips.ts';

@@ -50,6 +50,7 @@ export const eventKinds = [
   'group.updated',
   'host-set.failed',
   'host-set.scaled',
+  'host.clock-skewed',
   'host.cordoned',
   'host.drained',
   'host.draining',

@@ -235,6 +235,10 @@ class CutCluster {
   /** Resolves when the cluster is as before a cut, and starts to measure again. */
   async settle(): Promise<void> {
     await this.linked();
+    await until('no node needs a detour', async () => {
+      const { nodes } = await this.nodes.call<ClusterBody>(await this.home(), 'GET', '/cluster');
+      return nodes.every(({ state, link }) => state !== 'stands by' || link?.via === null);
+    });
     await until('all instances are ready', async () => {
       const { variants } = await this.nodes.call<EndpointBody>(await this.home(), 'GET', '/endpoints/digits');
       return variants.flatMap(({ workers }) => workers).filter(({ state }) => state === 'ready').length === instances;

@@ -47,9 +47,10 @@ function clusterBody(): ClusterBody {
   });
   return {
     nodes: [
-      { ...node, name: 'a', state: 'serves', lease_ms: 2800 },
-      { ...node, name: 'b', state: 'stands by', lease_ms: 2650, clock_offset_ms: 61_000 },
-      { ...node, name: 'c', state: 'dead', lease_ms: -900_000 },
+      { ...node, name: 'a', state: 'serves', lease_ms: 2800, link: null },
+      { ...node, name: 'b', state: 'stands by', lease_ms: 2650, clock_offset_ms: 61_000, link: { lag_ms: 0.8, via: null } },
+      { ...node, name: 'c', state: 'dead', lease_ms: -900_000, link: null },
+      { ...node, name: 'd', state: 'stands by', lease_ms: 2700, link: { lag_ms: 2.3, via: 'b' } },
     ],
     hosts: [
       host('h1', 'a', { state: 'draining', worker_count: 2 }),
@@ -129,7 +130,7 @@ describe('the page of a cluster', { skip: noBrowser }, () => {
     const calls: string[] = [];
     await view.page.route('**/api/v1/status', async (route) => {
       const body = (await (await route.fetch()).json()) as StatusBody;
-      await route.fulfill({ json: { ...body, cluster: true } });
+      await route.fulfill({ json: { ...body, cluster: true, lost_hosts: 1, waiting_workers: 1 } });
     });
     await view.page.route('**/api/v1/cluster', (route) => route.fulfill({ json: clusterBody() }));
     await view.page.route('**/api/v1/cluster/hosts/**', (route) => {
@@ -152,6 +153,8 @@ describe('the page of a cluster', { skip: noBrowser }, () => {
       const { page } = view;
       await page.getByRole('complementary', { name: 'Sidebar' }).getByRole('link', { name: 'Cluster' }).waitFor();
       await page.getByText('The clock of node b is 61.0 s ahead').waitFor();
+      await page.getByRole('complementary', { name: 'Sidebar' }).getByText('1 worker without room').waitFor();
+      await page.getByText('Over b, 2.3 ms').waitFor();
       await page.getByRole('button', { name: 'h1' }).click();
       await page.getByRole('heading', { name: 'Workers on h1' }).waitFor();
       await page.getByText('digits.alltraffic.3.2 cannot leave.').waitFor();

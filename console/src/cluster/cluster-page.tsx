@@ -16,7 +16,7 @@ import { PageLayout } from '../kit/page/page.tsx';
 import { useSearchValues } from '../kit/page/search-state.ts';
 import { HostDetail } from './host-detail.tsx';
 import { HostTable } from './host-table.tsx';
-import { clockText, NodeMark, vcpus } from './marks.tsx';
+import { clockText, NodeLinkCell, NodeMark, vcpus } from './marks.tsx';
 import { PlacementCards } from './placement-cards.tsx';
 import { RemoveNode } from './remove-node.tsx';
 
@@ -134,6 +134,7 @@ function Nodes({ cluster: { nodes, database_away_since: awaySince } }: { readonl
       isWide: true,
       cell: ({ state, clock_offset_ms: offset }) => (isOver(state) ? <span className="dim">–</span> : clockText(offset)),
     },
+    { title: 'Link', isWide: true, cell: (node) => <NodeLinkCell node={node} /> },
     { title: 'Version', isWide: true, cell: ({ version }) => version },
     { title: 'Joined', isWide: true, cell: ({ joined_at: at }) => <Ago at={at} /> },
   ];

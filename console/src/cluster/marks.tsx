@@ -54,3 +54,12 @@ export function HostWorkerMark({ state }: { readonly state: keyof typeof workerK
   const [kind, text] = workerKinds[state];
   return <StateMark kind={kind}>{text}</StateMark>;
 }
+
+/** The round trip to the node that serves, and the detour that it takes. */
+export function NodeLinkCell({ node: { state, link } }: { readonly node: ClusterBody['nodes'][number] }): ReactElement {
+  if (state !== 'stands by') return <span className="dim">–</span>;
+  if (link === null) return <StateMark kind="bad">Not linked</StateMark>;
+  const lag = link.lag_ms === null ? '' : duration(link.lag_ms);
+  if (link.via === null) return <span>{lag === '' ? 'linked' : `linked, ${lag}`}</span>;
+  return <StateMark kind="changing">{`Over ${link.via}${lag === '' ? '' : `, ${lag}`}`}</StateMark>;
+}

@@ -101,5 +101,8 @@ function Health({ status }: { readonly status: StatusBody | undefined }): ReactE
   const failed = status.endpoints['Failed'] ?? 0;
   if (failed > 0) return <StateMark kind="bad">{plural(failed, 'endpoint')} failed</StateMark>;
   if (!status.ready) return <StateMark kind="changing">Starting</StateMark>;
+  const { waiting_workers: waiting, lost_hosts: lost } = status;
+  if (waiting > 0) return <StateMark kind="bad">{plural(waiting, 'worker')} without room</StateMark>;
+  if (lost > 0) return <StateMark kind="bad">{plural(lost, 'host')} lost</StateMark>;
   return <StateMark kind="ok">Healthy</StateMark>;
 }

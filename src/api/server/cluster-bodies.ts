@@ -1,7 +1,14 @@
 /** Bodies of the cluster: nodes, hosts, placements. */
 import { z } from 'zod';
-import type { NodeStatus } from '../../cluster/index.ts';
-import type { ChosenHost, HostStatus, HostWorker, MoveUnderWay, PlacementInputs, UnplacedWorker } from '../../hosts/index.ts';
+import type {
+  ChosenHost,
+  HostStatus,
+  HostWorker,
+  LinkedNodeStatus,
+  MoveUnderWay,
+  PlacementInputs,
+  UnplacedWorker,
+} from '../../hosts/index.ts';
 import type { Decision } from '../../records/index.ts';
 import { isoTime } from '../routing/parameters.ts';
 
@@ -14,6 +21,16 @@ const nodeBody = z.strictObject({
   joined_at: time,
   lease_ms: z.number().describe('What remains of its lease; negative if it ran out.'),
   clock_offset_ms: z.number().describe("By how much its clock is ahead of the database's, negative if behind."),
+  link: z
+    .strictObject({
+      lag_ms: z.number().nullable().describe('Round trip: the median of the last ones. Null if it is not known.'),
+      via: z
+        .string()
+        .nullable()
+        .describe('The node that passes the link on, because its own way to the home is cut; null if it is direct.'),
+    })
+    .nullable()
+    .describe('Its link to the node that serves; null if it has none, as that node itself.'),
 });
 
 const waitingBody = z.strictObject({
@@ -124,8 +141,20 @@ export type HostBody = z.infer<typeof hostBody>;
 export type HostDetailBody = z.infer<typeof hostDetailBody>;
 type WaitingBody = z.infer<typeof waitingBody>;
 
-export function nodeBodyOf({ name, state, version, joinedAtMs, leaseMs, clockOffsetMs }: NodeStatus): NodeBody {
-  return { name, state, version, joined_at: isoTime(joinedAtMs), lease_ms: leaseMs, clock_offset_ms: clockOffsetMs };
+export function nodeBodyOf({ name, state, version, joinedAtMs, leaseMs, clockOffsetMs, link }: LinkedNodeStatus): NodeBody {
+  return {
+    name,
+    state,
+    version,
+    joined_at: isoTime(joinedAtMs),
+    lease_ms: leaseMs,
+    clock_offset_ms: clockOffsetMs,
+    link: link === null ? null : { lag_ms: lagOf(link.lagMs), via: link.via },
+  };
+}
+
+function lagOf(lagMs: number | null): number | null {
+  return lagMs === null ? null : Math.round(10 * lagMs) / 10;
 }
 
 export function hostBodyOf(host: HostStatus): HostBody {
@@ -145,7 +174,7 @@ export function hostBodyOf(host: HostStatus): HostBody {
     is_home: host.isHome,
     ends_at: endsAtMs === null ? null : isoTime(endsAtMs),
     silent_ms: silentMs === null ? null : Math.round(silentMs),
-    lag_ms: lagMs === null ? null : Math.round(10 * lagMs) / 10,
+    lag_ms: lagOf(lagMs),
     clock_offset_ms: clockOffsetMs === null ? null : Math.round(clockOffsetMs),
     worker_count: workers.length,
   };

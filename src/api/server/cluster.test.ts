@@ -15,7 +15,7 @@ describe('the routes of a cluster, on a server that is alone', () => {
     assert.equal(status.status, 200);
     const { as_of: asOf, ...rest } = (await status.json()) as ClusterBody;
     assert.ok(Date.parse(asOf) > 0);
-    const empty = { nodes: [], hosts: [], moving: [], pending: [], recent: [], wanted: null, notes: [] };
+    const empty = { nodes: [], hosts: [], moving: [], pending: [], recent: [], wanted: null, scaling: null, notes: [] };
     assert.deepEqual(rest, { ...empty, database_away_since: null });
     for (const [method, path] of [
       ['GET', '/cluster/hosts/h1'],

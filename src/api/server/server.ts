@@ -108,6 +108,7 @@ function status(
   const endpoints: Record<string, number> = {};
   for (const { status: word } of views) endpoints[word] = (endpoints[word] ?? 0) + 1;
   const all = workers();
+  const shortage = cluster?.shortage ?? { lostHosts: 0, waitingWorkers: 0 };
   const count = (state: string): number => all.filter((worker) => worker.state === state).length;
   return {
     version: server.version,
@@ -122,6 +123,8 @@ function status(
     processor_ms: processorBodyOf(machine.times),
     data_directory: hasPermission(role, 'administer') ? server.dataDirectory : null,
     cluster: cluster !== null,
+    lost_hosts: shortage.lostHosts,
+    waiting_workers: shortage.waitingWorkers,
     grpc: server.grpc(),
     rss_bytes: process.memoryUsage.rss(),
     endpoints,

@@ -37,6 +37,8 @@ export const statusBody = z.strictObject({
     ),
   data_directory: z.string().nullable().describe('Absolute path; null without the permission `administer`.'),
   cluster: z.boolean().describe('Whether it is a node of a cluster.'),
+  lost_hosts: z.number().describe('Hosts of the cluster that are lost. See the notes.'),
+  waiting_workers: z.number().describe('Workers that no host of the cluster has room for.'),
   grpc: z.string().nullable().describe('Address of the gRPC server, host:port; null if gRPC is off.'),
   rss_bytes: z.number(),
   endpoints: z.record(z.string(), z.number()).describe('Number of endpoints by status.'),

@@ -58,9 +58,18 @@ export function nodesText(nodes: readonly NodeBody[], isCurrent = true): string 
     { title: 'STATE', cell: ({ state }) => state },
     { title: 'LEASE', cell: ({ state, lease_ms: leaseMs }) => (isOver(state) ? '' : isCurrent ? leaseText(leaseMs) : 'not known') },
     { title: 'CLOCK', cell: ({ state, clock_offset_ms: offsetMs }) => (isOver(state) ? '' : clockText(offsetMs)) },
+    ...(nodes.some(({ link }) => link !== null) ? [{ title: 'LINK', cell: nodeLinkText }] : []),
     { title: 'VERSION', cell: ({ version }) => version },
     { title: 'JOINED (UTC)', cell: ({ joined_at: joinedAt }) => timeText(joinedAt) },
   ]);
+}
+
+/** `linked, 0.8 ms`, or `over c, 2.1 ms` if the node takes a detour. Null for the home. */
+function nodeLinkText({ state, link }: NodeBody): string | null {
+  if (state === 'serves' || isOver(state)) return null;
+  if (link === null) return 'not linked';
+  const way = link.via === null ? 'linked' : `over ${link.via}`;
+  return link.lag_ms === null ? way : `${way}, ${formatMsText(link.lag_ms)}`;
 }
 
 /** Its process has ended, so it has no lease. */

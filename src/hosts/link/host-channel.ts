@@ -5,11 +5,11 @@
 import type { Duplex } from 'node:stream';
 import { type Clock, every } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
+import { echoBit, type MeasuredLink, RoundTrips } from '../../links/index.ts';
 import type { Frame } from '../../runtime/index.ts';
 import { HostFrameReader } from './host-frame-reader.ts';
 import { beatFrame, hostKinds, jsonFrame, partHead } from './host-frames.ts';
 import { fieldsOf, numberOf } from './reports.ts';
-import { echoBit, type MeasuredLink, RoundTrips } from './round-trips.ts';
 
 /** Larger frames are sent in parts of this size. A multiple of 8. */
 const partBytesMax = 128 * 1024;

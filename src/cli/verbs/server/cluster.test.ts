@@ -30,10 +30,13 @@ const host: HostBody = {
   version: '0.1.0',
   worker_count: 5,
 };
+const standby = { state: 'stands by' as const, version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: 0 };
 const cluster: ClusterBody = {
   nodes: [
-    { name: 'a', state: 'serves', version: '0.1.0', joined_at: at, lease_ms: 2800, clock_offset_ms: 12 },
-    { name: 'b', state: 'stands by', version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: -3000 },
+    { name: 'a', state: 'serves', version: '0.1.0', joined_at: at, lease_ms: 2800, clock_offset_ms: 12, link: null },
+    { ...standby, name: 'b', clock_offset_ms: -3000, link: { lag_ms: 0.8, via: null } },
+    { ...standby, name: 'c', link: { lag_ms: 2.1, via: 'b' } },
+    { ...standby, name: 'd', link: null },
   ],
   hosts: [
     host,
@@ -114,9 +117,11 @@ describe('the status of a cluster', () => {
     assert.equal(code, 0);
     assert.equal(
       stdout,
-      `NODE  STATE      LEASE       CLOCK       VERSION  JOINED (UTC)
-a     serves     2.8 s left  right       0.1.0    2026-11-30 10:00:00
-b     stands by  2.7 s left  3 s behind  0.1.0    2026-11-30 10:00:00
+      `NODE  STATE      LEASE       CLOCK       LINK            VERSION  JOINED (UTC)
+a     serves     2.8 s left  right                       0.1.0    2026-11-30 10:00:00
+b     stands by  2.7 s left  3 s behind  linked, 0.8 ms  0.1.0    2026-11-30 10:00:00
+c     stands by  2.7 s left  right       over b, 2.1 ms  0.1.0    2026-11-30 10:00:00
+d     stands by  2.7 s left  right       not linked      0.1.0    2026-11-30 10:00:00
 
 HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            CLOCK  ADDRESS    VERSION
 h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  right  10.0.1.11  0.1.0

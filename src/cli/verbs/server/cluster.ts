@@ -73,6 +73,7 @@ async function readNodes(url: string, { clock }: CliContext): Promise<ClusterBod
       joined_at: new Date(joinedAtMs).toISOString(),
       lease_ms: leaseMs,
       clock_offset_ms: clockOffsetMs,
+      link: null, // known to the home alone
     }));
   } finally {
     await opened?.close();

@@ -1,4 +1,4 @@
-/** How long a host takes to answer, and by how much its clock is ahead, from the last beats that it echoed. Pure. */
+/** How long the other side of a link takes to answer, and by how much its clock is ahead, from the last beats that it echoed. Pure. */
 
 /** Measured with one beat. */
 interface RoundTrip {
