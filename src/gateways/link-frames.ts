@@ -4,7 +4,7 @@
  */
 import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
-import { type Frame, headBytes, malformedFrame, messageFrame, padded, tensorFrame, tensorsAt, writeHead } from '../runtime/index.ts';
+import { type Frame, headBytes, malformedFrame, messageFrame, padded, tensorsAt, tensorsFrame, writeHead } from '../runtime/index.ts';
 import type { InferenceCall, InferenceResult } from '../serving/index.ts';
 import type { Tensor, TensorSpec } from '../tensor.ts';
 
@@ -58,8 +58,7 @@ const resultBytes = 64;
 export function enterFrame(number: number, route: number, call: InferenceCall, nowMs: number): Buffer[] {
   const { requestId, inputs, rows, arrivedAtMs, timeoutMs, priority } = call;
   const elapsedMs = nowMs - arrivedAtMs;
-  const tensors = inputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] }));
-  const frame = tensorFrame({ call: number, kind: linkKinds.enter, plan: 0 }, enterBytes + padded(requestId.length), tensors);
+  const frame = tensorsFrame(number, linkKinds.enter, enterBytes + padded(requestId.length), inputs);
   const first = frame[0] as Buffer;
   first.writeUInt32LE(route, headBytes);
   first.writeUInt32LE(rows, headBytes + 4);
@@ -98,19 +97,38 @@ export function readEntered(frame: Frame, specs: readonly TensorSpec[], nowMs: n
 /** `f64 queue, input, compute, output, service, USD | u32 batch rows | u32 parts | u8 cold start | 3 bytes | u32 bytes of texts | texts | tensors`. */
 export function resultFrame(number: number, result: InferenceResult): Buffer[] {
   const { outputs, timings, costUsd, batchRows, parts = 0, coldStart, closeReason, executor, overflow } = result;
-  const texts = `${closeReason}\n${executor}\n${overflow ?? ''}`;
-  const tensors = outputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] }));
-  const frame = tensorFrame({ call: number, kind: linkKinds.left, plan: 0 }, resultBytes + padded(texts.length), tensors);
+  const texts = textsOf(closeReason, executor, overflow ?? '');
+  const frame = tensorsFrame(number, linkKinds.left, resultBytes + padded(texts.length), outputs);
   const first = frame[0] as Buffer;
-  const numbers = [timings.queueMs, timings.computeInMs, timings.computeMs, timings.computeOutMs, timings.serviceMs, costUsd];
-  for (let index = 0; index < numbers.length; index++) first.writeDoubleLE(numbers[index] as number, headBytes + 8 * index);
+  first.writeDoubleLE(timings.queueMs, headBytes);
+  first.writeDoubleLE(timings.computeInMs, headBytes + 8);
+  first.writeDoubleLE(timings.computeMs, headBytes + 16);
+  first.writeDoubleLE(timings.computeOutMs, headBytes + 24);
+  first.writeDoubleLE(timings.serviceMs, headBytes + 32);
+  first.writeDoubleLE(costUsd, headBytes + 40);
   first.writeUInt32LE(batchRows, headBytes + 48);
   first.writeUInt32LE(parts, headBytes + 52);
   first[headBytes + 56] = coldStart ? 1 : 0;
   first.writeUInt32LE(texts.length, headBytes + 60);
-  first.write(texts, headBytes + resultBytes, 'latin1');
+  first.set(texts, headBytes + resultBytes);
   // The tensors may be overwritten before they are written.
   return frame.length === 1 ? frame : [Buffer.concat(frame)];
+}
+
+/** The texts of the last result, which are mostly those of the next one, too: the results of a batch have the same. */
+let written = { closeReason: '', executor: '', overflow: '', bytes: Buffer.from('\n\n') };
+
+function textsOf(closeReason: string, executor: string, overflow: string): Buffer {
+  if (closeReason !== written.closeReason || executor !== written.executor || overflow !== written.overflow)
+    written = { closeReason, executor, overflow, bytes: Buffer.from(`${closeReason}\n${executor}\n${overflow}`, 'latin1') };
+  return written.bytes;
+}
+
+let read: { readonly text: string; readonly texts: readonly string[] } = { text: '', texts: [''] };
+
+function textsIn(text: string): readonly string[] {
+  if (text !== read.text) read = { text, texts: text.split('\n') };
+  return read.texts;
 }
 
 /** The outputs are views of the frame. */
@@ -119,7 +137,7 @@ export function readResult(frame: Frame, specs: readonly TensorSpec[]): Inferenc
   const number = (index: number): number => bytes.readDoubleLE(at + 8 * index);
   const textsBytes = bytes.readUInt32LE(at + 60);
   const textsAt = at + resultBytes;
-  const [closeReason, executor = '', overflow] = bytes.toString('latin1', textsAt, textsAt + textsBytes).split('\n');
+  const [closeReason, executor = '', overflow] = textsIn(bytes.toString('latin1', textsAt, textsAt + textsBytes));
   const parts = bytes.readUInt32LE(at + 52);
   const outputs: readonly Tensor[] = tensorsAt(frame, textsAt + padded(textsBytes), specs);
   return {

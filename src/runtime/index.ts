@@ -45,6 +45,7 @@ export {
   type TensorParts,
   tensorFrame,
   tensorsAt,
+  tensorsFrame,
 } from './link/tensor-frames.ts';
 export { Window } from './link/window.ts';
 export { WorkerLost } from './link/worker-lost.ts';

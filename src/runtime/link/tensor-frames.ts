@@ -88,6 +88,32 @@ export function tensorFrame(
   return bytes <= oneWriteBytesMax ? [joined(head, reservedBytes, tensors)] : scattered(head, reservedBytes, tensors);
 }
 
+/**
+ * The same with all tensors of a signature, in its order, in a frame of kind `kind`. A small frame is written without any other object: links of
+ * gateway processes write two for each request.
+ */
+export function tensorsFrame(call: number, kind: number, reservedBytes: number, tensors: readonly Tensor[]): Buffer[] {
+  let bytes = headBytes + reservedBytes;
+  for (const { shape, data } of tensors) bytes += padded(8 + 4 * shape.length) + Math.ceil(data.length / 8) * 8;
+  if (bytes > oneWriteBytesMax) {
+    const indexed = tensors.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] }));
+    return tensorFrame({ call, kind, plan: 0 }, reservedBytes, indexed);
+  }
+  const frame = Buffer.allocUnsafe(bytes);
+  writeHead(frame, { bytes, call, kind, tensors: tensors.length, textBytes: 0 });
+  let offset = headBytes + reservedBytes;
+  for (let index = 0; index < tensors.length; index++) {
+    const { datatype, shape, data } = tensors[index] as Tensor;
+    writeDescriptor(frame, offset, { index, datatype, shape }, data.length);
+    offset += padded(8 + 4 * shape.length);
+    frame.set(data, offset);
+    const end = offset + data.length;
+    offset += padded(data.length);
+    if (end < offset) frame.fill(0, end, offset);
+  }
+  return [frame];
+}
+
 function joined(head: FrameHead, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer {
   const frame = Buffer.allocUnsafe(head.bytes);
   writeHead(frame, head);
@@ -126,7 +152,7 @@ function asBuffer(part: Uint8Array): Buffer {
   return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
 }
 
-function writeDescriptor(into: Buffer, offset: number, tensor: IndexedTensor, dataBytes: number): void {
+function writeDescriptor(into: Buffer, offset: number, tensor: Omit<IndexedTensor, 'parts'>, dataBytes: number): void {
   const rank = tensor.shape.length;
   if (rank > 255) throw new PlatformError('invalid_request', `too many dimensions of a tensor: expected at most 255, got ${rank}`);
   into.writeUInt16LE(tensor.index, offset);

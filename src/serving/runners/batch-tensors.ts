@@ -59,10 +59,11 @@ export function split(outputs: readonly Tensor[], rowsOf: readonly number[]): Te
       );
     }
     const ends = rowEnds(output, rowsOf);
+    const rowShape = output.shape.slice(1);
     let from = 0;
     for (let i = 0; i < rowsOf.length; i++) {
       const to = ends[i] as number;
-      const shape = [rowsOf[i] as number, ...output.shape.slice(1)];
+      const shape = [rowsOf[i] as number, ...rowShape];
       (answers[i] as Tensor[]).push({ name: output.name, datatype: output.datatype, shape, data: output.data.subarray(from, to) });
       from = to;
     }
