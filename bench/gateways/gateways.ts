@@ -5,7 +5,7 @@ import { commit, machine } from '../machine.ts';
 import { jsonRequests } from '../overhead/requests.ts';
 import { writeResults } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
-import { cpuMsByRole } from '../servers/process-tree.ts';
+import { cpuMsByRole, mainThreadCpuMsOf } from '../servers/process-tree.ts';
 import { connectionCounts, type GatewayFigures, gatewaysTable } from './report.ts';
 
 /** The compiler has optimized the path of a request by then. On a busy machine that takes more than some seconds. */
@@ -42,14 +42,14 @@ async function measure(gateways: number, measureMs: number): Promise<GatewayFigu
     const figures: GatewayFigures[] = [];
     await warmUp(target);
     for (const concurrency of connectionCounts.toReversed()) {
-      const before = cpuMsByRole(pid);
+      const before = { ...cpuMsByRole(pid), homeThread: mainThreadCpuMsOf(pid) };
       const { answers, ratePerSecond, latencyMs } = await runLoad({
         ...target,
         shape: { kind: 'closed', concurrency, warmUpMs: 0, measureMs },
       });
-      const after = cpuMsByRole(pid);
+      const after = { ...cpuMsByRole(pid), homeThread: mainThreadCpuMsOf(pid) };
       const us = (role: keyof typeof after): number => ((after[role] - before[role]) * 1000) / answers;
-      const cpuUs = { home: us('home'), gateways: us('gateways'), others: us('others') };
+      const cpuUs = { home: us('home'), homeThread: us('homeThread'), gateways: us('gateways'), others: us('others') };
       figures.push({ gateways, concurrency, ratePerSecond, p50Ms: latencyMs.p50, p99Ms: latencyMs.p99, cpuUs });
     }
     return figures;

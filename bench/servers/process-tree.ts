@@ -10,9 +10,10 @@ interface ProcessFacts {
 /** Clock ticks per second, 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 
-function factsOf(pid: number): ProcessFacts | null {
+/** `thread`: of one thread, by its id, in place of the whole process. */
+function factsOf(pid: number, thread?: number): ProcessFacts | null {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const stat = readFileSync(thread === undefined ? `/proc/${pid}/stat` : `/proc/${pid}/task/${thread}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return { pid, parent: Number(fields[1]), cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond };
   } catch {
@@ -36,6 +37,11 @@ export function cpuMsByRole(root: number): { readonly home: number; readonly gat
   const sum = { home: 0, gateways: 0, others: 0 };
   for (const { pid, cpuMs } of tree(root)) sum[pid === root ? 'home' : isGateway(pid) ? 'gateways' : 'others'] += cpuMs;
   return sum;
+}
+
+/** CPU time of the main thread alone: without those that compile and collect garbage. 0 once the process has ended. */
+export function mainThreadCpuMsOf(pid: number): number {
+  return factsOf(pid, pid)?.cpuMs ?? 0;
 }
 
 function isGateway(pid: number): boolean {
