@@ -396,6 +396,7 @@ export class InstancePool implements ExecutorPool {
       // Under overload, the batch can be larger if it is chosen when the executor is idle.
       if (executor === undefined || (idle === undefined && this.#batches.isOverloaded(executor))) break;
       executor.plan(settings.objective, nowMs);
+      if (idle === undefined && this.#waitsForRows(executor, nowMs)) break;
       let batch = this.#postpones ? this.#batches.take(executor, nowMs) : this.#takeAny(executor);
       if (batch.length === 0) break;
       if (ladder !== null && !ladder.isAlone && this.#plans.givesWay(batch, executor, nowMs)) {
@@ -415,6 +416,19 @@ export class InstancePool implements ExecutorPool {
     }
     if (this.#queue.isEmpty) this.#held.end(); // what it held was cancelled
     this.#release();
+  }
+
+  /**
+   * Whether no batch goes ahead, whatever it is made of: all rows together are too few, and none would be late. Most arrivals under load find
+   * this, so it must not cost a batch.
+   */
+  #waitsForRows(executor: Executor, nowMs: number): boolean {
+    const { ladder } = this.#context;
+    const { rows, lateRows, earliestPromiseMs } = this.#queue;
+    if (lateRows > 0 || (ladder !== null && !ladder.isAlone) || !executor.benefitsFromBatching(rows)) return false;
+    // Twice: a batch of fewer rows may be measured as slower.
+    const doneAtMs = nowMs + executor.typicalResidualMs(nowMs) + this.#overheadMs + 2 * executor.typicalMs(rows);
+    return !this.#postpones || doneAtMs < earliestPromiseMs;
   }
 
   /** Whether the batch waits for more requests, which would cost nothing. While requests are late, none does. */

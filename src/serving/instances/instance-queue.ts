@@ -14,6 +14,7 @@ export class InstanceQueue {
   readonly #timely = new DeadlineQueue();
   readonly #late = new DeadlineQueue();
   readonly #share = new LateShare();
+  #earliestPromiseMs = Number.POSITIVE_INFINITY;
 
   /** Number of waiting rows. */
   get rows(): number {
@@ -41,7 +42,14 @@ export class InstanceQueue {
   insert(request: PendingRequest): void {
     if (request.isResubmitted) this.#late.forget(request);
     countAsTimely(request);
+    if (this.#timely.isEmpty) this.#earliestPromiseMs = Number.POSITIVE_INFINITY;
+    this.#earliestPromiseMs = Math.min(this.#earliestPromiseMs, request.promisedAtMs);
     this.#timely.insert(request);
+  }
+
+  /** No request that counts as one in time must be answered earlier. */
+  get earliestPromiseMs(): number {
+    return this.#earliestPromiseMs;
   }
 
   /** Number of rows ahead of a new request with this deadline. Late rows are not: they let it go first. */
