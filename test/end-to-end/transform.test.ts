@@ -263,7 +263,7 @@ test('a transform continues after the server was killed, without duplicate resul
     await server.approve(await server.register('digits', 'digits_cnn'));
     mkdirSync(join(folder, 'in'));
     // The model is slow enough that the kills happen during the transform.
-    const count = 120_000;
+    const count = 60_000;
     writeFileSync(join(folder, 'in/a.csv'), rows(1000));
     writeFileSync(join(folder, 'in/big.csv'), rows(1000).repeat(count / 1000));
     await server.callWell('POST', '/transforms', {
@@ -302,7 +302,7 @@ test('a transform continues after the server was killed, without duplicate resul
 });
 
 describe('penstock transform', { timeout: 160_000 }, () => {
-  const count = 120_000;
+  const count = 60_000;
   let folder: string;
   let dataDir: string;
   let server: Server;
