@@ -19,6 +19,9 @@ import type { Namespaces } from './namespaces.ts';
 
 const linkPort = 8201;
 
+/** Of a client after each response: what it leaves of the processor, the nodes have. */
+const pauseMs = 20;
+
 /** A process of a node. The next one of the same name has the same port. */
 export interface NodeProcess {
   readonly name: string;
@@ -293,7 +296,7 @@ export class Load {
       } catch (error) {
         this.#failed.push(`${name}: ${String(error)}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     agent.destroy();
   }

@@ -3,7 +3,7 @@ import { messageOf } from '../../src/errors.ts';
 import { until } from './poll.ts';
 
 /** What the clients leave of the processor, the server has for the change that a test waits for. */
-const usualPauseMs = 20;
+const usualPauseMs = 40;
 
 export class Load {
   answered = 0;
