@@ -11,8 +11,6 @@ export const percent = (share: number): string => `${(share * 100).toFixed(1)} %
 /** Of milliseconds, without the unit. */
 export const msText = (ms: number): string => (ms < 10 ? ms.toFixed(2) : whole(ms));
 
-export const isOwn = (server: string): boolean => server.startsWith(own);
-
 /** The cells of one server over all rounds. */
 export function cellsOf<Cell extends LoadCell>(
   rounds: PeersResults<Cell>['rounds'],
@@ -38,7 +36,7 @@ export function ratiosOf<Cell extends LoadCell>(
   better: (ours: Cell, theirs: Cell) => number,
   isOf: (cell: Cell) => boolean = () => true,
 ): number[] {
-  if (server === own) return [];
+  if (server.startsWith(own)) return []; // with other settings, too
   return rounds.flatMap((round) => {
     const [[ours], [theirs]] = [cellsOf([round], own, isOf), cellsOf([round], server, isOf)];
     return ours === undefined || theirs === undefined ? [] : [better(ours, theirs)];

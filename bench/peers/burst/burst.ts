@@ -1,9 +1,8 @@
 /** Five times the load for four seconds: of a small model at a fixed rate, and of the wide MLP up to 0.9 of the peak of Penstock. */
-
 import { runLoad } from '../../load/load.ts';
 import { closedLoop, measuredLoop } from '../../load/measured-loop.ts';
 import { watchOthers } from '../other-load.ts';
-import { type LoadCell, type LoadContext, measureRounds } from '../rounds.ts';
+import { type LoadContext, measureRounds } from '../rounds.ts';
 import {
   type Available,
   availableServers,

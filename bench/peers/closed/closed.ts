@@ -1,8 +1,8 @@
 /** Closed loops through each server, in interleaved rounds. */
 import { closedLoop, measuredLoop } from '../../load/measured-loop.ts';
 import { watchOthers } from '../other-load.ts';
-import { closedLoopGenerator, type LoadCell, type LoadContext, measureRounds } from '../rounds.ts';
-import { type Encoding, encodings, type OnnxSubject, onnxSubjects } from '../subjects.ts';
+import { closedLoopGenerator, type LoadContext, measureRounds } from '../rounds.ts';
+import { encodings, type OnnxSubject, onnxSubjects } from '../subjects.ts';
 import { closedTable, concurrencies, type PeerCell } from './report.ts';
 
 const warmUpMs = 500;

@@ -2,7 +2,7 @@
 import { closedLoop, measuredLoop } from '../../load/measured-loop.ts';
 import { runBare } from '../../servers/bare-onnxruntime.ts';
 import { watchOthers } from '../other-load.ts';
-import { closedLoopGenerator, type LoadCell, type LoadContext, measureRounds } from '../rounds.ts';
+import { closedLoopGenerator, type LoadContext, measureRounds } from '../rounds.ts';
 import {
   availableServers,
   fastapiTensor,

@@ -7,7 +7,7 @@ import { startFastapi } from '../../servers/fastapi.ts';
 import { Platform } from '../../servers/platform.ts';
 import { memoryMiBOf } from '../../servers/process-tree.ts';
 import { watchOthers } from '../other-load.ts';
-import { type LoadCell, type LoadContext, measureRounds } from '../rounds.ts';
+import { type LoadContext, measureRounds } from '../rounds.ts';
 import { onnxSubjects } from '../subjects.ts';
 import { type Available, availableServers, protocolRequest, rawRequest, smallModel, startMosec } from '../tensor-servers.ts';
 import { type MemoryCell, manyModels, memoryTable } from './report.ts';

@@ -4,7 +4,7 @@ import { type LoadReport, runLoad } from '../../load/load.ts';
 import { closedLoop, measuredLoop } from '../../load/measured-loop.ts';
 import type { RunningSubject } from '../../python/subjects.ts';
 import { watchOthers } from '../other-load.ts';
-import { closedLoopGenerator, type LoadCell, type LoadContext, measureRounds } from '../rounds.ts';
+import { closedLoopGenerator, type LoadContext, measureRounds } from '../rounds.ts';
 import { availableServers, PenstockTensor, type TensorServer, wideMlp } from '../tensor-servers.ts';
 import { wideServers } from '../wide-servers.ts';
 import { limitMs, type OverloadCell, overloadTable } from './report.ts';

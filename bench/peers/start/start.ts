@@ -3,7 +3,7 @@ import { HttpConnection } from '../../../src/cli/load/http-connection.ts';
 import { closedLoop } from '../../load/measured-loop.ts';
 import type { RunningSubject } from '../../python/subjects.ts';
 import { watchOthers } from '../other-load.ts';
-import { closedLoopGenerator, type LoadCell, type LoadContext, measureRounds } from '../rounds.ts';
+import { closedLoopGenerator, type LoadContext, measureRounds } from '../rounds.ts';
 import { type OnnxSubject, onnxSubjects } from '../subjects.ts';
 import { type StartCell, startTable } from './report.ts';
 
