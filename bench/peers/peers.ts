@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { commit } from '../machine.ts';
 import { burstLoad } from './burst/burst.ts';
 import { closedLoad } from './closed/closed.ts';
 import { imageLoad } from './image/image.ts';
@@ -40,8 +41,9 @@ export async function peersBench({ seconds, loads: chosen, only, ...options }: P
   if (unknown !== undefined) throw new Error(`expected --loads of ${Object.keys(loads).join(', ')}, got '${unknown}'`);
   const scratch = mkdtempSync(join(tmpdir(), 'penstock-bench-peers-'));
   const isWanted = (name: string): boolean => name === 'Penstock' || only === '' || only.split(',').some((part) => name.startsWith(part));
+  const context = { ...options, commit: commit(), measureMs: seconds * 1000, scratch, isWanted };
   try {
-    for (const name of names) await loads[name]?.({ ...options, measureMs: seconds * 1000, scratch, isWanted });
+    for (const name of names) await loads[name]?.(context);
   } finally {
     rmSync(scratch, { recursive: true });
   }

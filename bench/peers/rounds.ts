@@ -1,6 +1,6 @@
 /** Interleaved rounds over the servers, stored after each round: what all loads of `npm run bench -- peers` share. */
 import { hasWrk } from '../load/wrk.ts';
-import { commit, machine } from '../machine.ts';
+import { machine } from '../machine.ts';
 import { readResults, writeResults } from '../results.ts';
 
 export interface LoadCell {
@@ -21,6 +21,8 @@ export interface PeersResults<Cell extends LoadCell> {
 /** What the command line asks of each load. */
 export interface LoadContext {
   readonly rounds: number;
+  /** Found before the first load writes its results. */
+  readonly commit: string;
   /** Each closed loop and each bare loop. */
   readonly measureMs: number;
   /** For files of the servers. */
@@ -46,7 +48,7 @@ export interface RoundsOf<Cell extends LoadCell> {
 export const closedLoopGenerator = (): string => (hasWrk() ? 'wrk' : 'own generator');
 
 export async function measureRounds<Cell extends LoadCell>(
-  { rounds, isAdded, isDry }: LoadContext,
+  { rounds, commit, isAdded, isDry }: LoadContext,
   { scenario, generator, missing, servers, table }: RoundsOf<Cell>,
 ): Promise<void> {
   const { cores, cpu, node } = machine();
@@ -65,7 +67,7 @@ export async function measureRounds<Cell extends LoadCell>(
       }
     }
     measured.push(cells);
-    const head = { at: new Date().toISOString(), commit: commit(), machine: `${cores} cores (${cpu}, Node ${node})` };
+    const head = { at: new Date().toISOString(), commit, machine: `${cores} cores (${cpu}, Node ${node})` };
     const results = { ...head, generator, missing, rounds: measured };
     console.log(table(results));
     if (!isDry) writeResults(scenario, results, table(results));
