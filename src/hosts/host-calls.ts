@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
 import {
+  CallTable,
   errorOf,
   type Frame,
   type IndexedTensor,
@@ -42,7 +43,7 @@ interface OpenHostCall {
 /** One per connection of a host. */
 export class HostCalls {
   readonly #channel: Pick<HostChannel, 'send' | 'isSending'>;
-  readonly #open = new Map<number, OpenHostCall>();
+  readonly #open = new CallTable<OpenHostCall>();
   #lastCall = 0;
   #endedBecause: string | null = null;
 
@@ -133,20 +134,18 @@ export class HostCalls {
       throw malformedFrame(`it answers call ${call} before it can have read it`);
     if (kind === hostKinds.refused || kind === hostKinds.gone) {
       const error = kind === hostKinds.gone ? new WorkerLost(cutText(fieldsOf(message)['why'], 1000)) : errorOf(message as WireFailure);
-      this.#open.delete(call);
+      this.#open.take(call);
       return open.failed(error);
     }
     // Deleted only afterwards: if the answer cannot be read, the link ends, and the call fails with it.
     open.answered(frame);
-    this.#open.delete(call);
+    this.#open.take(call);
   }
 
   /** Fails all open calls. Later ones fail at once. */
   end(why: string): void {
     this.#endedBecause = why;
-    const open = [...this.#open.values()];
-    this.#open.clear();
-    for (const call of open) call.failed(new WorkerLost(why));
+    for (const call of this.#open.takeAll(this.#lastCall + 1)) call.failed(new WorkerLost(why));
   }
 
   #send(call: number, frame: readonly Buffer[], open: OpenHostCall): void {
@@ -158,7 +157,7 @@ export class HostCalls {
 
   #next(): number {
     do this.#lastCall = (this.#lastCall + 1) % numberMax;
-    while (this.#open.has(this.#lastCall));
+    while (this.#open.get(this.#lastCall) !== undefined);
     return this.#lastCall;
   }
 }

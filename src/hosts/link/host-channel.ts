@@ -3,18 +3,17 @@
  * only a bounded number of bytes is handed to the socket, so that a batch of many megabytes does not hold up beats and commands.
  */
 import type { Duplex } from 'node:stream';
+import { releaseMemory } from '../../buffer-release.ts';
 import { type Clock, every } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import { echoBit, type MeasuredLink, RoundTrips } from '../../links/index.ts';
 import type { Frame } from '../../runtime/index.ts';
 import { HostFrameReader } from './host-frame-reader.ts';
-import { beatFrame, hostKinds, jsonFrame, partHead } from './host-frames.ts';
+import { beatFrame, hostKinds, jsonFrame, partHead, partHeadBytes } from './host-frames.ts';
 import { fieldsOf, numberOf } from './reports.ts';
 
 /** Larger frames are sent in parts of this size. A multiple of 8. */
 const partBytesMax = 128 * 1024;
-/** Parts in the buffers of the socket. */
-const windowBytes = 512 * 1024;
 
 const beatEveryMs = 500;
 /** One of this many beats is echoed, whatever else is sent. */
@@ -51,8 +50,9 @@ export class HostChannel {
   readonly #reader = new HostFrameReader((frame) => this.#take(frame));
   readonly #stopBeats: () => void;
   #outgoingBytes = 0;
-  /** Bytes of parts that the socket has not written yet. */
-  #writingBytes = 0;
+  /** A part and its head, while large frames are sent. */
+  #part: Buffer | null = null;
+  #isWritingPart = false;
   #isCorked = false;
   #hasSent = false;
   #receivedAtMs: number;
@@ -132,7 +132,7 @@ export class HostChannel {
   }
 
   /** Frames of one turn of the event loop are written together. */
-  #write(buffers: readonly Buffer[], written?: () => void): void {
+  #write(buffers: readonly Buffer[]): void {
     this.#hasSent = true;
     if (!this.#isCorked) {
       this.#isCorked = true;
@@ -142,32 +142,38 @@ export class HostChannel {
         this.#socket.uncork();
       });
     }
-    const last = buffers.length - 1;
-    for (let index = 0; index < last; index++) this.#socket.write(buffers[index]);
-    this.#socket.write(buffers[last], written);
+    for (const buffer of buffers) this.#socket.write(buffer);
   }
 
-  /** Each call with a large frame sends a part in turn. */
+  /**
+   * Each call with a large frame sends a part in turn; the next one when the socket has written it. A part is copied behind its head and
+   * written alone: Node joins what it writes at once in new memory before it encrypts it, and sends nothing until all of it is encrypted.
+   */
   #sendParts(): void {
-    while (this.#writingBytes < windowBytes && !this.#hasEnded) {
-      const next = this.#outgoing.entries().next().value;
-      if (next === undefined) return;
-      const [call, frames] = next;
-      const frame = frames[0] as OutgoingFrame;
-      this.#outgoing.delete(call);
-      const part = takePart(frame);
-      const isLast = frame.restBytes === 0;
-      if (isLast) frames.shift();
-      if (frames.length > 0) this.#outgoing.set(call, frames);
-      const bytes = part.reduce((sum, { length }) => sum + length, 0);
-      this.#outgoingBytes -= bytes;
-      this.#writingBytes += bytes;
-      this.#write([partHead(call, frame.frameBytes, bytes), ...part], () => {
-        this.#writingBytes -= bytes;
-        if (isLast) frame.written?.();
-        this.#sendParts();
-      });
+    if (this.#isWritingPart || this.#hasEnded) return;
+    const next = this.#outgoing.entries().next().value;
+    if (next === undefined) {
+      if (this.#part !== null) releaseMemory(this.#part);
+      this.#part = null;
+      return;
     }
+    const [call, frames] = next;
+    const frame = frames[0] as OutgoingFrame;
+    this.#part ??= Buffer.allocUnsafeSlow(partHeadBytes + partBytesMax);
+    const bytes = copyPart(frame, this.#part);
+    this.#part.set(partHead(call, frame.frameBytes, bytes));
+    this.#outgoing.delete(call);
+    const isLast = frame.restBytes === 0;
+    if (isLast) frames.shift();
+    if (frames.length > 0) this.#outgoing.set(call, frames);
+    this.#outgoingBytes -= bytes;
+    this.#isWritingPart = true;
+    this.#hasSent = true;
+    this.#socket.write(this.#part.subarray(0, partHeadBytes + bytes), () => {
+      this.#isWritingPart = false;
+      this.#sendParts();
+    });
+    if (isLast) frame.written?.();
   }
 
   #take(frame: Frame): void {
@@ -197,17 +203,17 @@ export class HostChannel {
   }
 }
 
-/** Cuts the next part off a frame: views of its memory. */
-function takePart(frame: OutgoingFrame): Buffer[] {
-  const part: Buffer[] = [];
-  let room = partBytesMax;
-  while (room > 0 && frame.buffers.length > 0) {
+/** Cuts the next part off a frame and copies it behind the head of `into`. Returns its length. */
+function copyPart(frame: OutgoingFrame, into: Buffer): number {
+  let end = partHeadBytes;
+  while (end < into.length && frame.buffers.length > 0) {
     const first = frame.buffers[0] as Buffer;
-    if (first.length <= room) frame.buffers.shift();
-    else frame.buffers[0] = first.subarray(room);
-    part.push(first.length <= room ? first : first.subarray(0, room));
-    room -= Math.min(first.length, room);
+    const copied = first.copy(into, end);
+    if (copied === first.length) frame.buffers.shift();
+    else frame.buffers[0] = first.subarray(copied);
+    end += copied;
   }
-  frame.restBytes -= partBytesMax - room;
-  return part;
+  const bytes = end - partHeadBytes;
+  frame.restBytes -= bytes;
+  return bytes;
 }

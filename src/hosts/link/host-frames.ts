@@ -85,6 +85,8 @@ export const hostKinds = {
 const runBytes = 8;
 /** Fixed bytes before those of a part. */
 export const partBytes = 8;
+/** The same with the head of its frame. */
+export const partHeadBytes = headBytes + partBytes;
 
 /** A frame without text and body. `beat`: its number; 0 if no echo is expected. */
 export function beatFrame(beat = 0): Buffer {
@@ -95,7 +97,7 @@ export function beatFrame(beat = 0): Buffer {
 
 /** The head of a part with `bytes` bytes of a frame of `frameBytes` bytes. `bytes` is a multiple of 8. */
 export function partHead(call: number, frameBytes: number, bytes: number): Buffer {
-  const head = Buffer.alloc(headBytes + partBytes);
+  const head = Buffer.alloc(partHeadBytes);
   writeHead(head, { bytes: head.length + bytes, call, kind: hostKinds.part, tensors: 0, textBytes: 0 });
   head.writeUInt32LE(frameBytes, headBytes);
   head.writeUInt32LE(bytes, headBytes + 4);
