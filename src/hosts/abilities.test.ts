@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { hostFixture, instanceRequest } from '../../test/host-fixture.ts';
 import { type HostAbilities, lackOf, type PythonRequirements, type WorkerRequirements } from './abilities.ts';
 import { chooseHost } from './choose-host.ts';
-import { abilityFields, readAbilities } from './link/abilities.ts';
+import { abilityFields, readAbilities, readAccelerators } from './link/abilities.ts';
 
 const platform = 'linux-x86_64';
 const packages = new Map([['scikit-learn', '1.7.2']]);
@@ -110,4 +110,12 @@ describe('the abilities in an introduction', () => {
       ],
     );
   });
+});
+
+test('accelerators in an introduction are whole places by type, of a bounded number', () => {
+  assert.deepEqual(readAccelerators(undefined), {});
+  assert.deepEqual(readAccelerators({ 'local.gpu': 4, 'ml.g5.xlarge': 1.5 }), { 'local.gpu': 4, 'ml.g5.xlarge': 1 });
+  const many = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`local.${i}`, 1]));
+  for (const value of [[], 'gpu', { a: -1 }, { a: '1' }, { a: 4097 }, { a: Number.NaN }, many])
+    assert.throws(() => readAccelerators(value), JSON.stringify(value));
 });

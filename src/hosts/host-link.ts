@@ -19,6 +19,7 @@ import {
   readLine,
   readReport,
   readUsage,
+  readWarmWorkers,
   type WorkerReport,
   type WorkerUsage,
 } from './link/reports.ts';
@@ -37,7 +38,7 @@ export interface HostLinkDeps {
   readonly onReport: (report: WorkerReport) => void;
   /** All workers were reported: these, by their keys. */
   readonly onWorkers: (keys: ReadonlySet<string>) => void;
-  readonly onUsage: (usage: readonly WorkerUsage[]) => void;
+  readonly onUsage: (usage: readonly WorkerUsage[], warmWorkers: number) => void;
   readonly onExit: (key: string, exit: HostExit | null) => void;
   /** `ageMs`: since it was printed. */
   readonly onLine: (key: string, line: string, requestIds: readonly string[], ageMs: number) => void;
@@ -117,7 +118,7 @@ export class HostLink {
       case hostKinds.workers:
         return deps.onWorkers(readKeys(message));
       case hostKinds.usage:
-        return deps.onUsage(readUsage(message));
+        return deps.onUsage(readUsage(message), readWarmWorkers(message));
       case hostKinds.exit: {
         const { key, exit } = readExit(message);
         return deps.onExit(key, exit);

@@ -105,7 +105,7 @@ export function keepsWorkers({ state }: Pick<HostFacts, 'state'>): boolean {
 export function hasRoom({ facts, cpuFreeMilli, memoryFreeMiB, onDevices }: PooledHost, size: WorkerSize): boolean {
   if (cpuFreeMilli < size.cpuMilli || memoryFreeMiB < size.memoryMiB) return false;
   if (size.accelerator === null) return true;
-  return (onDevices.get(size.accelerator) ?? 0) < devicePlaces(facts, size.accelerator);
+  return (onDevices.get(size.accelerator) ?? 0) < placesFor(facts, size.accelerator);
 }
 
 /** Whether the host has what the worker needs, and room for it now. */
@@ -115,10 +115,10 @@ export function canHave(host: PooledHost, request: WorkerSize & Pick<PlacementRe
 
 /** Whether the worker fits into the host if it has no others. */
 export function isLargeEnough(facts: HostFacts, { cpuMilli, memoryMiB, accelerator }: WorkerSize): boolean {
-  return facts.cpuMilli >= cpuMilli && facts.memoryMiB >= memoryMiB && (accelerator === null || devicePlaces(facts, accelerator) > 0);
+  return facts.cpuMilli >= cpuMilli && facts.memoryMiB >= memoryMiB && (accelerator === null || placesFor(facts, accelerator) > 0);
 }
 
-function devicePlaces({ accelerators }: HostFacts, type: string): number {
+function placesFor({ accelerators }: HostFacts, type: string): number {
   return Object.hasOwn(accelerators, type) ? (accelerators[type] ?? 0) : 0;
 }
 

@@ -66,6 +66,7 @@ for (const [what, kind, message, call] of [
   ['a line that is not a text', hostKinds.line, { key: 'k', line: {}, requestIds: [] }, 0],
   ['an exit without a reason', hostKinds.exit, { key: 'k', exit: {} }, 0],
   ['a message that is null', hostKinds.usage, null, 0],
+  ['a number of warm workers that is none', hostKinds.usage, { workers: [], warm: -1 }, 0],
   ['a command of a home', hostKinds.command, { method: 'stop', key: 'k', epoch: 9 }, 1],
   ['a frame of an unknown kind', 99, {}, 0],
 ] as const) {
@@ -180,4 +181,18 @@ test('a result that does not fit the signature fails its run and ends the link',
   send(5, {}, call);
   await assert.rejects(run as Promise<unknown>);
   await until(() => !isLinked(), 'the link has ended');
+});
+
+test('warm workers are those that the agent reported last, and none after it has linked again', async () => {
+  const warm = (): number | undefined => home.view.list().find(({ name }) => name === 'liar')?.warmWorkers;
+  assert.equal(warm(), 0);
+  send(hostKinds.usage, { workers: [], warm: 2 });
+  await until(() => warm() === 2, 'the home knows');
+  send(hostKinds.usage, { workers: [] }); // an agent of an older version
+  await until(() => warm() === 0, 'the home knows');
+  send(hostKinds.usage, { workers: [], warm: 1 });
+  await until(() => warm() === 1, 'the home knows');
+  socket.destroy();
+  await link();
+  assert.equal(warm(), 0);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { floats, HostsFixture, slowRun, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
-import type { Provider, WorkerSpec, WorkerView } from '../providers/index.ts';
+import { devicePlaces, type Provider, type WorkerSpec, type WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { type ServingLink, WorkerLost } from '../runtime/index.ts';
 import type { PlacedProvider } from './placed-provider.ts';
@@ -346,3 +346,31 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+const gpu = { 'local.gpu': { devices: [0], perDevice: 1, memoryMiB: 1024, usdPerHour: 1, vcpu: 1 } };
+
+test('a worker that needs a device runs on a host that has one free, and at home if no host has any', async () => {
+  const placements: NewPlacement[] = [];
+  const home = await fixture.openHome({
+    accelerators: devicePlaces(gpu),
+    home: { name: 'home', zone: 'z0', cpuMilli: 8000, memoryMiB: 8192 },
+  });
+  follow(home, placements);
+  await fixture.openHost('h1');
+  const accelerated = { instanceType: 'local.gpu' };
+  assert.equal((await ready(home, 'w1', accelerated)).host?.name ?? 'home', 'home', 'h1 has no device');
+  await fixture.openHost('h2', { accelerators: devicePlaces(gpu) });
+  assert.equal((await ready(home, 'w2', accelerated)).host?.name, 'h2');
+  await assert.rejects(
+    home.start(workerSpec('test_affine', { ...accelerated, id: 'w3' })),
+    /a device for local\.gpu/,
+    'each device is in use',
+  );
+  assert.deepEqual(
+    placements.map(({ worker, host }) => [worker.id, host]),
+    [
+      ['w1', 'home'],
+      ['w2', 'h2'],
+    ],
+  );
+});

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PlatformError } from '../errors.ts';
-import { readAbilities } from './link/abilities.ts';
+import { readAbilities, readAccelerators } from './link/abilities.ts';
 import { cutText, numberOf } from './link/reports.ts';
 import { type DescribedHost, RemoteHost, type RemoteHostDeps } from './remote-host.ts';
 
@@ -118,7 +118,7 @@ export class LinkedHosts {
 
 /** Throws `invalid_request`, as `fieldsOf` would end a link. */
 function introductionOf(introduction: Readonly<Record<string, unknown>>): HostIntroduction {
-  const { zone, cpuMilli, memoryMiB, instance, version, abilities } = introduction;
+  const { zone, cpuMilli, memoryMiB, instance, version, abilities, accelerators } = introduction;
   try {
     return {
       capacity: {
@@ -126,6 +126,7 @@ function introductionOf(introduction: Readonly<Record<string, unknown>>): HostIn
         cpuMilli: numberOf(cpuMilli, 1e9),
         memoryMiB: numberOf(memoryMiB, 1e9),
         version: cutText(version, 64),
+        accelerators: readAccelerators(accelerators),
       },
       abilities: readAbilities(abilities),
       instance: cutText(instance, 64),
@@ -133,7 +134,7 @@ function introductionOf(introduction: Readonly<Record<string, unknown>>): HostIn
   } catch (cause) {
     throw new PlatformError(
       'invalid_request',
-      'the introduction of a host needs its zone, cpuMilli, memoryMiB, instance, version and abilities',
+      'the introduction of a host needs its zone, cpuMilli, memoryMiB, instance, version and abilities, and accelerators as numbers by type',
       {
         cause,
       },

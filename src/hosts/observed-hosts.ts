@@ -9,6 +9,7 @@ type SpecOf = (spec: WorkerSpec) => PlacedSpec;
 export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolean): ObservedHost {
   return {
     name: host.name,
+    accelerators: {},
     ...host.capacity,
     abilities: host.abilities,
     isHome: false,
@@ -21,6 +22,7 @@ export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolea
     endsInMs: host.endsInMs,
     address: host.address,
     ...factsOf(host.workers),
+    warmWorkers: host.warmWorkers,
     workers: host.workers.map((view) => ({ ...workerOn(host.name, view, specOf), isStopgap: false })),
   };
 }
@@ -33,7 +35,7 @@ interface HomeUse {
 }
 
 export function observedHome(
-  home: Pick<HostFacts, 'name' | 'zone' | 'cpuMilli' | 'memoryMiB'>,
+  home: Pick<HostFacts, 'name' | 'zone' | 'cpuMilli' | 'memoryMiB' | 'accelerators' | 'warmWorkers'>,
   views: readonly WorkerView[],
   { specOf, localWorkers, isStopgap }: HomeUse,
 ): ObservedHost {
@@ -54,9 +56,9 @@ export function observedHome(
   };
 }
 
-function factsOf(views: readonly WorkerView[]): Pick<HostFacts, 'accelerators' | 'artifacts' | 'warmWorkers' | 'isLastResort'> {
+function factsOf(views: readonly WorkerView[]): Pick<HostFacts, 'artifacts' | 'isLastResort'> {
   const artifacts = new Set(views.map(({ spec }) => spec.artifact.sha256));
-  return { accelerators: {}, artifacts, warmWorkers: 0, isLastResort: false };
+  return { artifacts, isLastResort: false };
 }
 
 function workerOn(host: string, { spec, state, startedAtMs }: WorkerView, specOf: SpecOf): Omit<HostWorker, 'isStopgap'> {

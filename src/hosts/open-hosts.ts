@@ -7,7 +7,7 @@ import { acceleratorTable } from '../costs/index.ts';
 import type { LateInterpreters } from '../environments/index.ts';
 import type { LinkPort } from '../links/index.ts';
 import { type Log, type LogGroups, logWorkerLine } from '../logs/index.ts';
-import { type LocalProvider, pythonSettings } from '../providers/index.ts';
+import { devicePlaces, type LocalProvider, pythonSettings } from '../providers/index.ts';
 import type { Database } from '../storage/index.ts';
 import { expectedHosts } from './host-states.ts';
 import type { HomeProvider } from './placed-options.ts';
@@ -63,7 +63,7 @@ export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Cl
       factsOf: (environment) => interpreters.factsOf(environment),
       archiveOf: (lock) => interpreters.archiveOf(lock),
     },
-    accelerated: new Set(Object.keys(acceleratorTable(config.accelerators))),
+    accelerators: devicePlaces(acceleratorTable(config.accelerators)),
     fetch: async (sha256) => {
       const path = await objects.fetch(sha256);
       await files.check(path);

@@ -27,8 +27,8 @@ export interface PlacedProviderOptions
   extends Pick<LinkedHostsDeps, 'clock' | 'log' | 'epoch' | 'fetch' | 'onLine' | 'expected' | 'expectedMs' | 'times'> {
   readonly local: Pick<LocalProvider, keyof LocalProvider>;
   readonly home: HomeMachine;
-  /** Instance types with devices: their workers stay on the home. */
-  readonly accelerated?: ReadonlySet<string>;
+  /** By instance type with devices: how many of its workers the machine of the home can have at a time. */
+  readonly accelerators?: Readonly<Record<string, number>>;
   /** `HOST:PORT` of the nodes that run: hosts learn of changes. */
   readonly nodes?: () => readonly string[];
   /** Default: always. */

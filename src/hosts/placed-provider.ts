@@ -31,6 +31,8 @@ const roundEveryMs = 500;
 
 export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #options: PlacedProviderOptions;
+  /** Instance types with devices. */
+  readonly #accelerated: ReadonlySet<string>;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #linked: LinkedHosts;
@@ -60,6 +62,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   constructor(options: PlacedProviderOptions) {
     super(options.local);
     this.#options = options;
+    this.#accelerated = new Set(Object.keys(options.accelerators ?? {}));
     const { clock, log, local } = options;
     [this.#clock, this.#log] = [clock, log];
     this.#needs = new KnownRequirements({
@@ -222,7 +225,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       if (spec.kind === 'instance') this.#stopgaps.add(spec.id);
       return local.start(spec);
     }
-    const lacks = hasHosts ? lacksOf(this.#linked.hosts, placed.needs) : null;
+    const lacks = hasHosts ? (lacksOf(this.#linked.hosts, placed.needs) ?? this.#noDevices(placed)) : null;
     if (lacks !== null) return this.#startHere(spec, lacks);
     const choice = hasHosts ? chooseFrom(this.#pool(), placed) : noHost;
     if (!choice.fits) {
@@ -231,6 +234,13 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     }
     this.#placed(spec, { host: choice.host, cause: null, from: null, reason: choice.reason });
     await this.#startOn(spec, choice.host, digest);
+  }
+
+  /** Why no host can run the worker; null if one can, or the worker needs no device. */
+  #noDevices({ accelerator }: PlacedSpec): string | null {
+    if (accelerator === null) return null;
+    const hasPlaces = this.#linked.hosts.some(({ capacity: { accelerators = {} } }) => (accelerators[accelerator] ?? 0) > 0);
+    return hasPlaces ? null : `no host has a device for ${accelerator}`;
   }
 
   /** No host has what it needs, whatever its room: as without hosts, it starts on the machine of the home. */
@@ -263,10 +273,14 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
 
   /** The machine of the home is a host as well. */
   #observed(): readonly ObservedHost[] {
-    const { home, local } = this.#options;
+    const { home, local, accelerators = {} } = this.#options;
     const specOf = (spec: WorkerSpec): PlacedSpec => this.#placedSpec(spec);
     return [
-      observedHome(home, local.list(), { specOf, localWorkers: this.#localWorkers, isStopgap: (spec) => this.#isStopgap(spec) }),
+      observedHome({ ...home, accelerators, warmWorkers: local.warmWorkers }, local.list(), {
+        specOf,
+        localWorkers: this.#localWorkers,
+        isStopgap: (spec) => this.#isStopgap(spec),
+      }),
       ...this.linked.hosts.map((host) => observedHost(host, specOf, this.#leaving.has(host.name))),
     ];
   }
@@ -284,9 +298,14 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     );
   }
 
-  /** Devices and files of this machine are not on hosts. */
+  /** Of the machine of the home. */
+  get warmWorkers(): number {
+    return this.#options.local.warmWorkers;
+  }
+
+  /** Files of this machine are not on hosts. */
   #isLocal(spec: WorkerSpec): boolean {
-    return localReason(spec) !== null || this.#needs.of(spec) === null || this.#options.accelerated?.has(spec.instanceType) === true;
+    return localReason(spec) !== null || this.#needs.of(spec) === null;
   }
 
   /** An instance of the home for lack of hosts: it moves as soon as there is a better place. */
@@ -300,7 +319,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   }
 
   #placedSpec(spec: WorkerSpec): PlacedSpec {
-    return placedSpecOf(spec, this.#options.accelerated ?? noTypes, this.#needs.of(spec));
+    return placedSpecOf(spec, this.#accelerated, this.#needs.of(spec));
   }
 
   /** Moves what must not stay where it is. Decides only: the moves go on by themselves. */
@@ -460,7 +479,6 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   }
 }
 
-const noTypes: ReadonlySet<string> = new Set();
 const noHost = {
   fits: false,
   reason: 'no host has room: none is linked, and the nodes run no such worker themselves (--local-workers never)',

@@ -25,6 +25,8 @@ export interface HostCapacity {
   /** Thousandths of a vCPU. */
   readonly cpuMilli: number;
   readonly memoryMiB: number;
+  /** By instance type with devices: how many of its workers the host can have at a time. Absent: none. */
+  readonly accelerators?: Readonly<Record<string, number>>;
   /** The version of its agent. */
   readonly version?: string;
 }
@@ -96,6 +98,7 @@ export class RemoteHost {
   #unlinkedAtMs = 0;
   #address: string | null = null;
   #endsAtMs: number | null = null;
+  #warmWorkers = 0;
   /** The nodes that the current link was sent. */
   #sentNodes = '';
   #cancelAway: () => void = () => undefined;
@@ -143,6 +146,11 @@ export class RemoteHost {
     return this.#address;
   }
 
+  /** Started workers without a model, as last reported. */
+  get warmWorkers(): number {
+    return this.#warmWorkers;
+  }
+
   get workers(): readonly WorkerView[] {
     return [...this.#workers.values()].map((worker) => worker.view());
   }
@@ -157,6 +165,7 @@ export class RemoteHost {
     this.#sentNodes = '';
     this.#isLost = false;
     this.#endsAtMs = null;
+    this.#warmWorkers = 0;
     this.#cancelAway();
     this.#unclaimed.clear();
     const link: HostLink = new HostLink(socket, {
@@ -166,7 +175,10 @@ export class RemoteHost {
       archiveOf: (lock) => this.#archiveOf(lock),
       onReport: (report) => this.#reported(report),
       onWorkers: (keys) => this.#reportedAll(keys),
-      onUsage: (usage) => this.#measured(usage),
+      onUsage: (usage, warmWorkers) => {
+        this.#warmWorkers = warmWorkers;
+        this.#measured(usage);
+      },
       onExit: (key, exit) => this.#ended(key, exit),
       onLine: (key, line, requestIds, ageMs) => {
         const spec = this.#specOf(key);

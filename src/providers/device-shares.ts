@@ -5,6 +5,11 @@ import { PlatformError } from '../errors.ts';
 /** By name of the instance type. A type that is absent has no devices. */
 export type AcceleratedTypes = Readonly<Record<string, Pick<AcceleratorType, 'devices' | 'perDevice'>>>;
 
+/** How many workers of each type a machine can have at a time. */
+export function devicePlaces(types: AcceleratedTypes): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(types).map(([name, { devices, perDevice }]) => [name, devices.length * perDevice]));
+}
+
 /** A place on a device for one worker. */
 export interface DeviceShare {
   /** Index of the device. */

@@ -1,5 +1,6 @@
 export { hasCpuQuota } from './cgroups/cgroup-files.ts';
 export { ConcurrencyLimiter } from './concurrency-limiter.ts';
+export { type AcceleratedTypes, devicePlaces } from './device-shares.ts';
 export { freeBytesMin, freeSpaceOf } from './disk/disk-watch.ts';
 export { clearTemporaryLeftovers } from './disk/temporary-leftovers.ts';
 export type { IsolationStatus } from './isolation/isolation.ts';

@@ -353,8 +353,10 @@ test('warm workers are taken and replaced', async () => {
   await open({ clock: new SystemClock(), warmWorkers: 1 });
   const running = () => readdirSync(join(state, 'workers')).filter((name) => /^\d/.test(name)).length;
   while (running() < 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (provider.warmWorkers < 1) await new Promise((resolve) => setTimeout(resolve, 10));
   await started(spec('test_affine'));
   while (running() < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (provider.warmWorkers < 1) await new Promise((resolve) => setTimeout(resolve, 10));
 });
 
 test('a borrowed worker runs its task and is ended', async () => {

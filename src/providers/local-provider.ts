@@ -136,6 +136,11 @@ export class LocalProvider implements Provider {
     this.#changeModel = options.changeModel;
   }
 
+  /** Started workers without a model. */
+  get warmWorkers(): number {
+    return this.#opened?.pool.count ?? 0;
+  }
+
   /** Ends processes left behind by a killed server, then starts the warm workers. */
   async open(): Promise<void> {
     await this.#leftovers.end(this.#clock, this.#log);

@@ -178,8 +178,7 @@ export class AgentLink {
     if (!claims) workers.claim(workers.keys); // a home of an earlier version
     this.#stopUsage = every(clock, usageEveryMs, () => {
       workers.reportLoaded();
-      const usage = workers.usage();
-      if (usage.length > 0) this.#channel.send(0, jsonFrame(0, hostKinds.usage, { workers: usage }));
+      this.#channel.send(0, jsonFrame(0, hostKinds.usage, { workers: workers.usage(), warm: workers.warmWorkers }));
     });
     onWelcome();
   }

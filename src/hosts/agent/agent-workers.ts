@@ -9,7 +9,7 @@ import type { WorkerReport, WorkerUsage } from '../link/reports.ts';
 import { OutputBuffer, type OutputEvent } from './output-buffer.ts';
 
 /** What the agent needs of the provider of its machine. */
-export type AgentProvider = Pick<LocalProvider, 'start' | 'stop' | 'list' | 'link' | 'restart' | 'onChange' | 'onEnded'>;
+export type AgentProvider = Pick<LocalProvider, 'start' | 'stop' | 'list' | 'link' | 'restart' | 'onChange' | 'onEnded' | 'warmWorkers'>;
 
 /** Receives what happens to workers; that of the current link, if there is one. */
 export interface AgentListener {
@@ -110,6 +110,11 @@ export class AgentWorkers {
       const worker = this.#workers.get(view.spec.id);
       return worker === undefined ? [] : [this.#reportOf(view, worker)];
     });
+  }
+
+  /** Started workers without a model. */
+  get warmWorkers(): number {
+    return this.#deps.provider.warmWorkers;
   }
 
   usage(): readonly WorkerUsage[] {

@@ -30,6 +30,8 @@ export interface HostAgentOptions {
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly abilities: HostAbilities;
+  /** By instance type with devices: how many of its workers this machine can have at a time. Default: none. */
+  readonly accelerators?: Readonly<Record<string, number>>;
   /** How long workers go on without a link. */
   readonly keepMs: number;
   /** Opens a link with these fields in its introduction. Resolves to a paused socket; rejects if refused for good or aborted. */
@@ -115,8 +117,8 @@ export class HostAgent {
   }
 
   async #keepLinked(): Promise<void> {
-    const { clock, log, dial, version, zone, cpuMilli, memoryMiB, abilities } = this.#options;
-    const fields = { instance: this.#instance, version, zone, cpuMilli, memoryMiB, abilities: abilityFields(abilities) };
+    const { clock, log, dial, version, zone, cpuMilli, memoryMiB, abilities, accelerators = {} } = this.#options;
+    const fields = { instance: this.#instance, version, zone, cpuMilli, memoryMiB, abilities: abilityFields(abilities), accelerators };
     const { signal } = this.#stop;
     while (!signal.aborted) {
       let socket: Duplex;

@@ -8,7 +8,7 @@ import { ArchivedEnvironments } from '../../environments/index.ts';
 import { messageOf } from '../../errors.ts';
 import { HostIdentity, peerName } from '../../links/index.ts';
 import { type Log, openLogs } from '../../logs/index.ts';
-import { isolationSettings, LocalProvider } from '../../providers/index.ts';
+import { type AcceleratedTypes, devicePlaces, isolationSettings, LocalProvider } from '../../providers/index.ts';
 import { SystemRandom } from '../../random.ts';
 import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
@@ -28,6 +28,8 @@ export interface AgentSettings {
   readonly memoryMiB: number;
   readonly cacheBytes: number;
   readonly warmWorkers: number;
+  /** Devices of this machine by instance type, as in config.json of a server. */
+  readonly accelerators: AcceleratedTypes;
   readonly python: Pick<AgentPythonOptions, 'isEnabled' | 'named'>;
   /** How long workers go on without a home, in milliseconds. */
   readonly keepMs: number;
@@ -156,6 +158,7 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
     log,
     stateDirectory: directory.path,
     warmWorkers: settings.warmWorkers,
+    accelerators: settings.accelerators,
     isolation: isolationSettings(null),
     onLine: (spec, line, requestIds) => parts.agent?.workers.printed(spec.id, line, requestIds),
     fetchFile: (sha256) => artifacts.fetch(sha256),
@@ -186,6 +189,7 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
     zone,
     cpuMilli,
     memoryMiB,
+    accelerators: devicePlaces(settings.accelerators),
     abilities: { isolation: provider.isolation?.mode ?? 'unavailable', architecture: process.arch, pythons: pythons.reported },
     keepMs,
     dial: (fields, signal) => identity.dialer.dial('host', fields, signal),

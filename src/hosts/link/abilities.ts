@@ -1,10 +1,13 @@
 /** The abilities of a host in the introduction of its link: written by its agent, checked by the home like any input from outside. Pure. */
 import { type HostAbilities, type HostPython, packageKey } from '../abilities.ts';
-import { cutText, fieldsOf, listOf } from './reports.ts';
+import { cutText, fieldsOf, listOf, numberOf } from './reports.ts';
 
 const pythonsMax = 64;
 const packagesMax = 20_000;
 const textMax = 128;
+/** As many as config.json may have (costs/accelerators.ts), with 64 devices each and 64 workers on a device. */
+const acceleratorTypesMax = 100;
+const acceleratorPlacesMax = 64 * 64;
 /** Of an introduction, which has at most 64 KiB, for the packages of all interpreters. */
 const packageBytesMax = 48 * 1024;
 
@@ -32,6 +35,13 @@ export function readAbilities(value: unknown): HostAbilities {
     architecture: cutText(architecture, textMax),
     pythons: listOf(pythons, pythonsMax).map(readPython),
   };
+}
+
+/** Instance types with devices, and their places. Throws if they are malformed. Absent: an agent that is too old to report them. */
+export function readAccelerators(value: unknown): Readonly<Record<string, number>> {
+  const entries = Object.entries(fieldsOf(value ?? {}));
+  listOf(entries, acceleratorTypesMax);
+  return Object.fromEntries(entries.map(([name, places]) => [cutText(name, textMax), Math.floor(numberOf(places, acceleratorPlacesMax))]));
 }
 
 function readPython(value: unknown): HostPython {

@@ -136,6 +136,11 @@ export function readUsage(message: unknown): readonly WorkerUsage[] {
   });
 }
 
+/** Started workers without a model, in the same message. Absent: an agent that is too old to report them. Throws if it is malformed. */
+export function readWarmWorkers(message: unknown): number {
+  return numberOf(fieldsOf(message)['warm'] ?? 0, workersMax);
+}
+
 /** The key of the worker, and how it ended: null if that was requested. Throws if it is malformed. */
 export function readExit(message: unknown): { readonly key: string; readonly exit: HostExit | null } {
   const { key, exit } = fieldsOf(message);

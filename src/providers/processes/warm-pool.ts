@@ -29,6 +29,11 @@ export class WarmPool {
     this.#refillAfter(0);
   }
 
+  /** Warm workers now. */
+  get count(): number {
+    return this.#warm.size;
+  }
+
   /** Returns a warm worker, else a new one. Throws `unavailable`. */
   async take(): Promise<WorkerProcess> {
     for (const warm of this.#warm) {

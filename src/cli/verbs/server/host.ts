@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { bytesKind, durationKind, integerKind, patternKind, type SettingKind } from '../../../config.ts';
+import { acceleratorTable } from '../../../costs/index.ts';
 import { messageOf, PlatformError } from '../../../errors.ts';
 import type { AgentSettings } from '../../../hosts/index.ts';
 import { addressParts } from '../../../links/index.ts';
@@ -29,6 +30,10 @@ export function addHost(program: Command, context: CliContext): void {
     .option('--memory <SIZE>', 'memory for workers (default: 90 % of the machine)')
     .option('--cache <SIZE>', 'disk space for models that no worker uses (default: 50GiB)')
     .option('--warm-workers <N>', 'started workers without a model (default: 1)')
+    .option(
+      '--accelerators <FILE>',
+      'JSON with the devices of this machine by instance type, as accelerators of config.json (default: none)',
+    )
     .option(
       '--python <PATH>',
       'Python for models, NAME=PATH as config.json names it, or off; may be repeated (default: python3)',
@@ -92,6 +97,7 @@ function settingsOf(flags: HostFlags, { version, env, machine, machineName }: Ho
     memoryMiB: Math.floor(memoryBytes / mebibyte),
     cacheBytes: read('cache', bytesKind(), 50 * 1024 * mebibyte),
     warmWorkers: read('warm-workers', integerKind(0, 64), 1),
+    accelerators: acceleratorsOf(flags['accelerators']),
     python: pythonOf(flags.python),
     keepMs: read('keep', durationKind(), 60_000),
     drainMs: read('within', durationKind(), 60_000),
@@ -121,6 +127,16 @@ function pythonOf(values: readonly string[]): AgentSettings['python'] {
     named.set(key, path);
   }
   return { isEnabled: true, named };
+}
+
+/** The same form, and the same checks, as on a server. Throws `invalid_request`. */
+function acceleratorsOf(path: string | undefined): AgentSettings['accelerators'] {
+  if (path === undefined) return {};
+  try {
+    return acceleratorTable(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>);
+  } catch (error) {
+    throw new PlatformError('invalid_request', `--accelerators ${path}: ${messageOf(error)}`);
+  }
 }
 
 /** A command line is visible to all users of a machine, a file is not. */
