@@ -184,10 +184,12 @@ function guarded(plain: Database, dialect: Dialect): OpenDatabase {
 
 async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promise<void> {
   const steps = migrationsFor(purpose, dialect);
-  if (await canUse(db, purpose, Object.keys(steps))) return;
+  // A new database has no list of steps; if it cannot be read, the migrator fails with the reason.
+  const executed = await executedSteps(db, purpose).catch((): readonly string[] => []);
+  if (await canUse(db, purpose, executed, Object.keys(steps))) return;
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: async () => recording(purpose, steps) },
+    provider: { getMigrations: async () => recording(purpose, steps, executed.length === 0) },
     migrationTableName: ofPurpose('kysely_migration', purpose),
     migrationLockTableName: ofPurpose('kysely_migration_lock', purpose),
     disableTransactions: dialect === 'sqlite', // With SQLite all migrations run inside the transaction that locks the file.
@@ -208,9 +210,7 @@ async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promis
  * Whether these steps have run, and all others that have run let a program go on that does not know them. The migrator reads the definition
  * of every table several times before it knows.
  */
-async function canUse(db: Database, purpose: Purpose, names: readonly string[]): Promise<boolean> {
-  // The database is new, or the migrator fails with the reason.
-  const executed = await executedSteps(db, purpose).catch((): readonly string[] => []);
+async function canUse(db: Database, purpose: Purpose, executed: readonly string[], names: readonly string[]): Promise<boolean> {
   if (!names.every((name) => executed.includes(name))) return false;
   return executed.length === names.length || (await neededStep(db, purpose, executed)) <= newestOf(names);
 }

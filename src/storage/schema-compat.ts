@@ -55,14 +55,14 @@ export function neededAfter(
   return { state: after('state'), metrics: after('metrics') };
 }
 
-/** The steps, each of which also stores what it needs. */
-export function recording(purpose: Purpose, steps: Steps): Record<string, Migration> {
+/** The steps, each of which also stores what it needs. In a new database that is the step itself: no older program has used the tables. */
+export function recording(purpose: Purpose, steps: Steps, isNew = false): Record<string, Migration> {
   const recorded = Object.entries(steps).map(([name, step]): [string, Migration] => {
     if (numberOfStep(name) <= compatSteps[purpose]) return [name, step];
     const up = async (db: Kysely<unknown>): Promise<void> => {
       await step.up(db);
       const table = sql.table(ofPurpose('schema_compat', purpose));
-      const needed = neededBy(name, step);
+      const needed = isNew ? numberOfStep(name) : neededBy(name, step);
       await sql`update ${table} set needed = ${needed} where needed < ${needed}`.execute(db);
     };
     return [name, { up }];
