@@ -61,6 +61,7 @@ test('uses defaults if nothing is set', () => {
     scaleHosts: null,
     scaleHostsRange: { min: 1, max: 10 },
     scaleHostsExec: null,
+    joinSecret: null,
     serviceAccount: null,
     hostSize: null,
     awsAccount: '000000000000',
@@ -229,11 +230,14 @@ test('a cluster key needs PostgreSQL, and a node needs all that another one must
       { cpuMilli: 2000, memoryMiB: 4096 },
     ],
   );
-  for (const alone of [{ scaleHosts: 'h' }, { hostSize: '2/4GiB' }]) {
+  for (const alone of [{ scaleHosts: 'h' }, { hostSize: '2/4GiB' }, { joinSecret: 'join/token' }]) {
     assert.throws(() => load(alone), { code: 'invalid_request', message: /are for the nodes of a cluster/ });
   }
-  assert.throws(() => load({ ...all, scaleHostsExec: 'p' }), { code: 'invalid_request', message: /need --scale-hosts NAME/ });
-  assert.throws(() => load({ ...all, scaleHosts: 'h', scaleHostsExec: 'p', serviceAccount: 'f' }), { message: /conflict/ });
+  assert.throws(() => load({ ...all, scaleHostsExec: 'p' }), { code: 'invalid_request', message: /needs --scale-hosts NAME/ });
+  for (const joinSecret of ['join', 'join/', '/token', 'a/b/c', 'A/b'])
+    assert.throws(() => load({ ...all, joinSecret }), /--join-secret: expected/);
+  assert.equal(load({ ...all, joinSecret: 'join/token', serviceAccount: 'f' }).serviceAccount, 'f');
+  assert.throws(() => load({ ...all, scaleHosts: 'h', scaleHostsExec: 'p', serviceAccount: 'f' }), { message: /--service-account is for/ });
   for (const node of ['', '-a', 'a b', "a'b", 'a'.repeat(64)]) assert.throws(() => load({ ...all, node }), { code: 'invalid_request' });
 });
 

@@ -74,24 +74,19 @@ function valueOf<Property extends keyof Config>(property: Property, provided: re
 }
 
 /** The set that is scaled is one of hosts, and what runs it is a program or Kubernetes. */
-function checkScaling({ node, scaleHosts, scaleHostsExec, serviceAccount, hostSize }: Config): void {
-  if (node === null && (scaleHosts !== null || hostSize !== null)) {
+function checkScaling({ node, scaleHosts, scaleHostsExec, joinSecret, serviceAccount, hostSize }: Config): void {
+  if (node === null && (scaleHosts !== null || hostSize !== null || joinSecret !== null)) {
     throw new PlatformError(
       'invalid_request',
-      '--scale-hosts and --host-size are for the nodes of a cluster: add --node NAME, or leave them out',
+      '--scale-hosts, --host-size and --join-secret are for the nodes of a cluster: add --node NAME, or leave them out',
     );
   }
-  if (scaleHosts === null && (scaleHostsExec !== null || serviceAccount !== null)) {
-    throw new PlatformError(
-      'invalid_request',
-      '--scale-hosts-exec and --service-account need --scale-hosts NAME: it names the set of hosts',
-    );
+  if (scaleHosts === null && scaleHostsExec !== null) {
+    throw new PlatformError('invalid_request', '--scale-hosts-exec needs --scale-hosts NAME: it names the set of hosts');
   }
-  if (scaleHostsExec !== null && serviceAccount !== null) {
-    throw new PlatformError(
-      'invalid_request',
-      '--scale-hosts-exec and --service-account conflict: a program or Kubernetes runs the hosts. Remove one',
-    );
+  const callsKubernetes = joinSecret !== null || (scaleHosts !== null && scaleHostsExec === null);
+  if (serviceAccount !== null && !callsKubernetes) {
+    throw new PlatformError('invalid_request', '--service-account is for --join-secret, and for --scale-hosts without --scale-hosts-exec');
   }
 }
 

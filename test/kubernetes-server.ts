@@ -1,5 +1,5 @@
 /**
- * Part of the API of Kubernetes over TLS: the `scale` of StatefulSets, as its server does it. A patch with a `resourceVersion` is rejected with
+ * Part of the API of Kubernetes over TLS: the `scale` of StatefulSets, and secrets, as its server does it. A patch with a `resourceVersion` is rejected with
  * 409 unless it is the present one, a patch that changes nothing leaves it, and a number of 0 is left out of the JSON.
  */
 import assert from 'node:assert/strict';
@@ -40,6 +40,8 @@ export class KubernetesServer {
   readonly #server: Server;
   readonly #sets = new Map<string, StatefulSet>();
   readonly #token = randomUUID();
+  /** Secrets by name: their data, in base64. */
+  readonly secrets = new Map<string, Record<string, string>>();
   /** Of the whole cluster, as in etcd. */
   #revision = 100;
 
@@ -113,6 +115,8 @@ export class KubernetesServer {
       const who = 'User "system:serviceaccount:ml:penstock"';
       return failure(403, `statefulsets.apps "${name}" is forbidden: ${who} cannot ${verb} resource "statefulsets/scale"`);
     }
+    const [, secret] = /^\/api\/v1\/namespaces\/ml\/secrets\/([a-z0-9-]+)$/.exec(path) ?? [];
+    if (secret !== undefined) return this.#answerSecret(method, secret, text);
     const set = this.#sets.get(name);
     if (set === undefined) return failure(404, `statefulsets.apps "${name}" not found`);
     if (method === 'GET') return [200, scaleOf(name, set)];
@@ -127,6 +131,19 @@ export class KubernetesServer {
     }
     return [200, scaleOf(name, this.#sets.get(name) ?? set)];
   }
+
+  #answerSecret(method: string, name: string, text: string): [number, object] {
+    const data = this.secrets.get(name);
+    if (data === undefined) return failure(404, `secrets "${name}" not found`);
+    if (method === 'PATCH') Object.assign(data, (JSON.parse(text) as { data: Record<string, string> }).data);
+    return [200, secretOf(name, data)];
+  }
+}
+
+/** Data that is empty is left out of the JSON. */
+function secretOf(name: string, data: Readonly<Record<string, string>>): object {
+  const metadata = { name, namespace: 'ml' };
+  return { kind: 'Secret', apiVersion: 'v1', metadata, ...(Object.keys(data).length === 0 ? {} : { data }), type: 'Opaque' };
 }
 
 function scaleOf(name: string, { replicas, resourceVersion }: StatefulSet): object {

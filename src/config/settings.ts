@@ -74,6 +74,8 @@ export interface Config {
   readonly scaleHostsRange: NumberRange;
   /** What runs the set; null: Kubernetes. */
   readonly scaleHostsExec: string | null;
+  /** `NAME/KEY` of a secret of Kubernetes in which the home keeps a join token; null: none. */
+  readonly joinSecret: string | null;
   /** Of the service account of Kubernetes; null: where Kubernetes mounts it. */
   readonly serviceAccount: string | null;
   /** Of the hosts that are wanted; null: that of most hosts. */
@@ -289,6 +291,16 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: null,
     help: 'program that reads and changes the number of hosts of the set, instead of Kubernetes',
     ...textKind('PROGRAM'),
+  },
+  joinSecret: {
+    name: 'joinSecret',
+    default: null,
+    help: 'secret of Kubernetes in which the node that serves keeps a join token that has not expired',
+    ...patternKind(
+      'NAME/KEY',
+      /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\/[A-Za-z0-9._-]{1,253}$/,
+      'the name of a secret and a key in it, such as penstock-join-token/token',
+    ),
   },
   serviceAccount: {
     name: 'serviceAccount',

@@ -73,6 +73,7 @@ interface ClusterViewDeps {
   readonly scaler?: { readonly status: HostSetStatus } | null;
   /** Of other nodes, by name. */
   readonly nodeLinks: () => ReadonlyMap<string, NodeLink>;
+  readonly joinSecret?: { readonly notes: readonly string[] } | null;
 }
 
 const readEveryMs = 5000;
@@ -128,7 +129,8 @@ export class ClusterView {
     const nodes = describeNodes(state).map((node) => ({ ...node, link: links.get(node.name) ?? null }));
     const { moving, pending, wanted } = placements;
     const hosts = this.hosts();
-    const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostNotes(hosts, pending), ...this.#upgrade(stored).notes];
+    const joining = this.#deps.joinSecret?.notes ?? [];
+    const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostNotes(hosts, pending), ...this.#upgrade(stored).notes, ...joining];
     const scaling = this.#deps.scaler?.status ?? null;
     return { nodes, hosts, moving, pending, wanted, scaling, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
   }

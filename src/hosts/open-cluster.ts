@@ -1,4 +1,5 @@
 /** Opens what a home knows of its cluster: hosts, placements, nodes. */
+import type { NodeLinks } from '../authority/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Closers } from '../closers.ts';
 import type { ControllerTerm } from '../cluster/index.ts';
@@ -9,7 +10,8 @@ import type { Audit, Decisions, Events } from '../records/index.ts';
 import type { Database } from '../storage/index.ts';
 import { ClusterView, type NodeLink } from './cluster-view.ts';
 import { HostScaler } from './host-set/host-scaler.ts';
-import { kubernetesPlace, serviceAccountFolder } from './host-set/kubernetes-api.ts';
+import { JoinSecret, secretKeyOf } from './host-set/join-secret.ts';
+import { type KubernetesPlace, kubernetesPlace, serviceAccountFolder } from './host-set/kubernetes-api.ts';
 import { KubernetesSet } from './host-set/kubernetes-set.ts';
 import { ProgramSet } from './host-set/program-set.ts';
 import { HostStates } from './host-states.ts';
@@ -25,7 +27,7 @@ export interface OpenClusterDeps {
   readonly decisions: Decisions;
   readonly metrics: Pick<Metrics, 'gauge'>;
   /** Null without a cluster. */
-  readonly node: { readonly term: ControllerTerm | null } | null;
+  readonly node: { readonly term: ControllerTerm | null; readonly links: Pick<NodeLinks, 'authority' | 'nodes' | 'tokens'> } | null;
   /** The links of other nodes to this home, by name. */
   readonly nodeLinks: () => ReadonlyMap<string, NodeLink>;
 }
@@ -50,25 +52,39 @@ export async function openCluster(
   await states.open();
   const placements = new Placements({ ...deps, states, hosts, hostSize: config.hostSize });
   const scaler = newScaler(config, { ...deps, states, hosts, placements, term: () => deps.node?.term ?? null });
-  const view = new ClusterView({ ...deps, states, hosts, placements, scaler });
+  const joinSecret = newJoinSecret(config, deps);
+  const view = new ClusterView({ ...deps, states, hosts, placements, scaler, joinSecret });
   meterHosts(deps.metrics, view, placements);
   placed.follow(states, placements);
   placements.open();
   view.open();
   for (const part of [placements, view]) closers.add(part);
-  scaler?.open();
-  if (scaler !== null) closers.add(scaler);
+  for (const loop of [scaler, joinSecret]) {
+    loop?.open();
+    if (loop !== null) closers.add(loop);
+  }
   return { states, placements, view };
 }
 
 /** Null if no set of hosts is scaled. Throws `invalid_request`. */
 function newScaler(config: Config, deps: ConstructorParameters<typeof HostScaler>[0]): HostScaler | null {
-  const { scaleHosts: name, scaleHostsRange: limits, scaleHostsExec: program, serviceAccount } = config;
+  const { scaleHosts: name, scaleHostsRange: limits, scaleHostsExec: program } = config;
   if (name === null) return null;
-  const { env } = process;
-  const place = program === null ? kubernetesPlace(env, serviceAccount ?? serviceAccountFolder) : null;
-  const set = place === null ? new ProgramSet(deps.clock, program ?? '', name, env) : new KubernetesSet(place, name);
+  const set = program === null ? new KubernetesSet(placeOf(config), name) : new ProgramSet(deps.clock, program, name, process.env);
   return new HostScaler(deps, { name, limits, set });
+}
+
+/** Null if no join token is kept in a secret. Throws `invalid_request`. */
+function newJoinSecret(config: Config, { node, ...deps }: OpenClusterDeps): JoinSecret | null {
+  if (config.joinSecret === null || node === null) return null;
+  const { links } = node;
+  const cluster = () => ({ authorities: links.authority.hashes, nodes: links.nodes });
+  const parts = { ...deps, tokens: links.tokens, cluster, term: () => node.term };
+  return new JoinSecret(parts, placeOf(config), secretKeyOf(config.joinSecret));
+}
+
+function placeOf({ serviceAccount }: Config): KubernetesPlace {
+  return kubernetesPlace(process.env, serviceAccount ?? serviceAccountFolder);
 }
 
 function meterHosts(metrics: Pick<Metrics, 'gauge'>, view: ClusterView, placements: Placements): void {

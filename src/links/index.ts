@@ -11,7 +11,7 @@ export { HomeDialer, type HomeDialerOptions } from './home-dialer.ts';
 export { HostIdentity, type HostIdentityOptions } from './host-identity.ts';
 export { introductionBytes, readIntroduction } from './introduction.ts';
 export { renewalTimeMs } from './join.ts';
-export { authorityHash, joinTokenText, parseJoinToken } from './join-token.ts';
+export { authorityHash, type JoinToken, joinTokenText, parseJoinToken } from './join-token.ts';
 export { addressParts } from './link-attempt.ts';
 export { certificatesOf, type LinkIdentity, type LinkPeer, peerName } from './link-peer.ts';
 export { defaultLinkLimits, type LinkKind, type LinkLimits, LinkPort, type LinkRequest, type ServeLink } from './link-port.ts';

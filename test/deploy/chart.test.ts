@@ -42,6 +42,7 @@ const fullValues = {
     annotations: { team: 'ml' },
   },
   hosts: {
+    joinSecret: { name: 'join', key: 'token', managed: true },
     scaling: { pool: 'west', min: 2, max: 40 },
     pools: [
       { name: 'west', replicas: 8, cpus: 16, memoryMiB: 65_536, zone: 'west-1', nodeSelector: { zone: 'west' } },
@@ -86,14 +87,18 @@ describe('the chart', { skip }, () => {
     assert.ok(text.includes(`{"name":"health","containerPort":${port}}`), text);
   });
 
-  test('lets the nodes change the number of hosts of the pool that is scaled, and nothing else', async () => {
-    const roles = (objects: readonly KubernetesObject[]) => objects.filter(({ kind }) => /Role|RoleBinding/.test(kind));
-    assert.deepEqual(roles(await rendered({})), [], 'off by default');
+  test('lets the nodes change the number of hosts of one pool and one secret, if they are to, and nothing else', async () => {
+    const rulesOf = (objects: readonly KubernetesObject[]): unknown[] =>
+      objects.flatMap((object) => (object.kind.endsWith('Role') ? (Reflect.get(object, 'rules') as unknown[]) : []));
+    assert.deepEqual(rulesOf(await rendered({})), [], 'off by default');
     const objects = await rendered(fullValues);
-    const text = roles(objects).map((object) => JSON.stringify(object));
-    assert.equal(text.length, 2);
-    const rule = { apiGroups: ['apps'], resources: ['statefulsets/scale'], resourceNames: ['penstock-host-west'], verbs: ['get', 'patch'] };
-    assert.match(text.join(), new RegExp(`"rules":\\[${JSON.stringify(rule).replaceAll(/[[\]{}]/g, '\\$&')}\\]`));
+    const verbs = ['get', 'patch'];
+    const scale = { apiGroups: ['apps'], resources: ['statefulsets/scale'], resourceNames: ['penstock-host-west'], verbs };
+    const secret = { apiGroups: [''], resources: ['secrets'], resourceNames: ['join'], verbs };
+    assert.deepEqual(rulesOf(objects), [scale, secret]);
+    assert.deepEqual(rulesOf(await rendered({ hosts: { scaling: { pool: 'default' } } })).length, 1);
+    assert.equal(objects.filter(({ kind }) => kind.startsWith('ClusterRole')).length, 0);
+    assert.equal(Reflect.get(objects.find(({ kind }) => kind === 'Secret') ?? {}, 'data'), undefined, 'no token is in the chart');
     const node = JSON.stringify(objects.find(({ kind, metadata: { name } }) => kind === 'StatefulSet' && name === 'penstock-node'));
     for (const arg of ['--scale-hosts=penstock-host-west', '--scale-hosts-range=2..40', '--host-size=16/65536MiB'])
       assert(node.includes(arg));

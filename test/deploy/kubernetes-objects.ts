@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { validate as validateDeployment } from 'kubernetes-models/_schemas/IoK8sApiAppsV1Deployment';
 import { validate as validateStatefulSet } from 'kubernetes-models/_schemas/IoK8sApiAppsV1StatefulSet';
+import { validate as validateSecret } from 'kubernetes-models/_schemas/IoK8sApiCoreV1Secret';
 import { validate as validateService } from 'kubernetes-models/_schemas/IoK8sApiCoreV1Service';
 import { validate as validateServiceAccount } from 'kubernetes-models/_schemas/IoK8sApiCoreV1ServiceAccount';
 import { validate as validateNetworkPolicy } from 'kubernetes-models/_schemas/IoK8sApiNetworkingV1NetworkPolicy';
@@ -17,6 +18,7 @@ const validators: Readonly<Record<string, (data: unknown) => boolean>> = {
   'policy/v1 PodDisruptionBudget': validatePodDisruptionBudget,
   'rbac.authorization.k8s.io/v1 Role': validateRole,
   'rbac.authorization.k8s.io/v1 RoleBinding': validateRoleBinding,
+  'v1 Secret': validateSecret,
   'v1 Service': validateService,
   'v1 ServiceAccount': validateServiceAccount,
 };

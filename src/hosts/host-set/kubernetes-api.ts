@@ -42,7 +42,7 @@ export function kubernetesPlace(env: Readonly<Record<string, string | undefined>
   if (host !== undefined && host !== '' && Number.isInteger(port) && port > 0 && port < 65_536) return { address: { host, port }, folder };
   throw new PlatformError(
     'invalid_request',
-    '--scale-hosts needs KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which Kubernetes sets in a pod. Elsewhere, add --scale-hosts-exec PROGRAM',
+    '--scale-hosts and --join-secret need KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which Kubernetes sets in a pod. Elsewhere, add --scale-hosts-exec PROGRAM',
   );
 }
 

@@ -47,3 +47,8 @@ seccompProfile: { type: {{ . }} }
 {{- toYaml $found.pool }}
 {{- end }}
 {{- end }}
+
+{{/* Not empty if the home calls the API server of Kubernetes. */}}
+{{- define "penstock.callsKubernetes" -}}
+{{- if or .Values.hosts.scaling.pool .Values.hosts.joinSecret.managed }}yes{{ end }}
+{{- end }}

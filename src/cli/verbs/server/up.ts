@@ -35,7 +35,7 @@ const headings: Readonly<Record<string, readonly string[]>> = {
   'State:': ['dataDir', 'databaseUrl', 'clusterKeyFile', 'node', 'objects', 'objectCache', 'artifactLimit', 'metricsLimit'],
   'Requests:': ['bodyLimit', 'asyncBodyLimit', 'invocationLimit', 'invocationTimeout', 'timeout', 'queueRowsMax', 'memoryLimit', 'drain'],
   'Workers and control loops:': ['cores', 'localWorkers', 'warmWorkers', 'profileBudget', 'batchPeriod', 'scalingLead', 'startDelay'],
-  'Hosts:': ['scaleHosts', 'scaleHostsRange', 'scaleHostsExec', 'serviceAccount', 'hostSize'],
+  'Hosts:': ['scaleHosts', 'scaleHostsRange', 'scaleHostsExec', 'hostSize', 'joinSecret', 'serviceAccount'],
   'Logs and traces:': ['logLevel', 'requestLines', 'otlpEndpoint', 'traceShare'],
 };
 
