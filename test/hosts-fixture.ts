@@ -29,7 +29,9 @@ import {
 import type { TensorParts } from '../src/runtime/index.ts';
 import { FileHasher, VerifiedFiles } from '../src/storage/index.ts';
 import { bytesOf } from '../src/tensor.ts';
+import type { TestCluster } from './links-fixture.ts';
 import { modelPath } from './models/index.ts';
+import { PeerFixture } from './peer-fixture.ts';
 
 const quiet = (): void => undefined;
 export const silentLog = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => silentLog } as unknown as Log;
@@ -116,6 +118,8 @@ type HostChanges = Partial<HostAgentOptions> & {
   /** Default: none. */
   readonly pythons?: AgentPythons;
   readonly link?: (near: Socket, far: Socket) => readonly [Duplex, Duplex];
+  /** With it the host reads from other hosts of this cluster, and serves them. */
+  readonly cluster?: TestCluster;
 };
 
 /** With TLS, what both ends have. */
@@ -132,6 +136,8 @@ export class HostsFixture {
   readonly #hasher = new FileHasher();
   readonly links = new Map<string, Socket>();
   #folders = 0;
+  /** Of hosts, by name. */
+  readonly artifacts = new Map<string, AgentArtifacts>();
   /** Agents dial this one. */
   home: PlacedProvider | null = null;
 
@@ -177,6 +183,9 @@ export class HostsFixture {
     const folder = join(this.root, `${name}-${this.#folders++}`);
     mkdirSync(folder);
     const files: { agent?: HostAgent } = {};
+    const { pythons, link, cluster, ...options } = changes;
+    const peers = cluster === undefined ? undefined : await PeerFixture.open(cluster, name);
+    if (peers !== undefined) this.#closers.push(() => peers.close());
     const artifacts = new AgentArtifacts({
       clock: this.clock,
       log: silentLog,
@@ -184,8 +193,10 @@ export class HostsFixture {
       bytesMax: 2 ** 30,
       verified: new VerifiedFiles(this.#hasher),
       inUse: () => files.agent?.workers.artifacts ?? new Set(),
+      ...defined({ peers: peers?.links }),
     });
-    const { pythons, link, ...options } = changes;
+    this.artifacts.set(name, artifacts);
+    const serves = await peers?.serve(artifacts);
     const provider = await this.openLocal(
       (sha256) => artifacts.fetch(sha256),
       ((spec: WorkerSpec, line: string, ids: readonly string[]) => files.agent?.workers.printed(spec.id, line, ids)) as never,
@@ -204,6 +215,7 @@ export class HostsFixture {
       abilities: { isolation: 'none', architecture: process.arch, pythons: pythons?.reported ?? [] },
       keepMs: 60_000,
       dial: (fields, signal) => this.dial(name, { ...fields }, signal, link),
+      ...defined({ serves }),
       ...options,
     });
     files.agent = agent;

@@ -1,14 +1,15 @@
 /** The home's end of one connection of a host: sends commands and runs, and takes what the agent reports. */
-import { open } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
-import { asPlatformError, PlatformError } from '../errors.ts';
+import { asPlatformError } from '../errors.ts';
 import type { MeasuredLink } from '../links/index.ts';
-import { type Frame, failureOf, kinds, malformedFrame, payloadFrame } from '../runtime/index.ts';
+import { type Frame, failureOf, kinds, malformedFrame } from '../runtime/index.ts';
 import type { SentArchive } from './agent/agent-link.ts';
 import { HostCalls } from './host-calls.ts';
 import { HostChannel } from './link/host-channel.ts';
 import { hostKinds, jsonFrame } from './link/host-frames.ts';
+import { RangeAnswers, type ReadRange } from './link/object-ranges.ts';
+import { type ObjectQuery, readCopies, readObjectQuery, readWrongBytes } from './link/peer-messages.ts';
 import {
   cutText,
   fieldsOf,
@@ -24,10 +25,10 @@ import {
   type WorkerUsage,
 } from './link/reports.ts';
 
-/** Of an object, in one answer. */
-export const rangeBytes = 1024 * 1024;
-/** Ranges that an agent reads at once: of four objects, four each. */
-export const rangesMax = 16;
+/** An agent reads 16 ranges at once: of four objects, four each. Those that it has read may still count here for a moment. */
+const rangesMax = 32;
+/** An agent asks about each object that it fetches, one thing at a time. */
+const queriesMax = 32;
 /** An agent makes one environment at a time, and may ask again over a new link. */
 const archivesMax = 4;
 
@@ -45,10 +46,16 @@ export interface HostLinkDeps {
   /** The host stops after this time. */
   readonly onLeaving: (withinMs: number) => void;
   readonly onEnd: (why: string) => void;
-  /** The path of an object that a worker of this host loads. Throws `forbidden` for others. */
-  readonly fetch: (sha256: string) => Promise<string>;
+  /** Reads an object that a worker of this host loads. Rejects with `forbidden` for others. */
+  readonly readRange: (sha256: string, start: number) => Promise<ReadRange>;
   /** The archive of the environment of a worker of this host. Rejects with `forbidden` for others. */
   readonly archiveOf: (lock: string) => Promise<SentArchive>;
+  /** Answers a request about an object. Rejects as `readRange`. */
+  readonly onObjectQuery: (query: ObjectQuery) => Promise<object>;
+  /** The objects that the host can send to others. */
+  readonly onCopies: (copies: ReadonlySet<string>) => void;
+  /** Another host has sent it wrong bytes. */
+  readonly onWrongBytes: (host: string, sha256: string) => void;
 }
 
 /** The longest notice of a host that stops. */
@@ -58,7 +65,8 @@ export class HostLink {
   readonly calls: HostCalls;
   readonly #deps: HostLinkDeps;
   readonly #channel: HostChannel;
-  #ranges = 0;
+  readonly #ranges: RangeAnswers;
+  #queries = 0;
   #archives = 0;
 
   /** `socket`: connected, introduced and paused. */
@@ -70,11 +78,13 @@ export class HostLink {
       onFrame: (frame) => this.#take(frame),
       onEnd: (why) => {
         this.calls.end(why);
+        this.#ranges.end();
         deps.onEnd(why);
       },
     });
     this.calls = new HostCalls(this.#channel);
-    this.#channel.send(0, jsonFrame(0, hostKinds.welcome, { epoch: deps.epoch, claims: true }));
+    this.#ranges = new RangeAnswers({ channel: this.#channel, openMax: rangesMax, read: (sha256, start) => deps.readRange(sha256, start) });
+    this.#channel.send(0, jsonFrame(0, hostKinds.welcome, { epoch: deps.epoch, claims: true, peers: true }));
   }
 
   /** Since the last byte of the agent. */
@@ -130,9 +140,17 @@ export class HostLink {
       case hostKinds.leaving:
         return deps.onLeaving(numberOf(fieldsOf(message)['withinMs'], leavingMsMax));
       case hostKinds.fetch:
-        return this.#sendRange(frame);
+        return this.#ranges.take(frame);
       case hostKinds.environment:
         return this.#sendArchive(frame);
+      case hostKinds.objectQuery:
+        return this.#answerQuery(frame);
+      case hostKinds.copies:
+        return deps.onCopies(readCopies(message));
+      case hostKinds.wrongBytes: {
+        const { host, sha256 } = readWrongBytes(message);
+        return deps.onWrongBytes(host, sha256);
+      }
       default:
         throw malformedFrame(`the home expects no frame of kind ${kind} from a host`);
     }
@@ -150,31 +168,15 @@ export class HostLink {
       )
       .finally(() => this.#archives--);
   }
-
-  /** Bounds how much an agent reads at once: more requests than it is known to send end the link. */
-  #sendRange({ call, message }: Frame): void {
-    const { sha256, start } = fieldsOf(message);
-    const address = cutText(sha256, 64);
-    const at = numberOf(start);
-    if (++this.#ranges > rangesMax) throw malformedFrame(`it reads more than ${rangesMax} ranges at once`);
-    readRange(() => this.#deps.fetch(address), at)
+  #answerQuery({ call, message }: Frame): void {
+    const query = readObjectQuery(message);
+    if (++this.#queries > queriesMax) throw malformedFrame(`it asks more than ${queriesMax} things about objects at once`);
+    this.#deps
+      .onObjectQuery(query)
       .then(
-        ({ size, bytes }) => this.#channel.send(call, payloadFrame(call, hostKinds.fetched, { size }, bytes)),
+        (answer) => this.#channel.send(call, jsonFrame(call, hostKinds.objectAnswer, answer)),
         (error: unknown) => this.#channel.send(call, jsonFrame(call, hostKinds.notFetched, failureOf(asPlatformError(error)))),
       )
-      .finally(() => this.#ranges--);
-  }
-}
-
-async function readRange(fetch: () => Promise<string>, start: number): Promise<{ readonly size: number; readonly bytes: Buffer }> {
-  const file = await open(await fetch(), 'r');
-  try {
-    const { size } = await file.stat();
-    if (start > size) throw new PlatformError('invalid_request', `the object has ${size} bytes, so none at ${start}`);
-    const bytes = Buffer.allocUnsafeSlow(Math.min(rangeBytes, size - start));
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
-    return { size, bytes: bytes.subarray(0, bytesRead) };
-  } finally {
-    await file.close();
+      .finally(() => this.#queries--);
   }
 }

@@ -18,7 +18,10 @@ const isReady = (id: string) => (view: WorkerView) => view.spec.id === id && vie
 const pidOf = (provider: Provider, id: string) => provider.list().find(({ spec }) => spec.id === id)?.pid ?? null;
 
 function follow(home: PlacedProvider, placements: NewPlacement[]): void {
-  home.follow({ wantedOf: () => 'ready' }, { placed: (each) => placements.push(each), rejected: () => undefined });
+  home.follow(
+    { wantedOf: () => 'ready' },
+    { placed: (each) => placements.push(each), rejected: () => undefined, sentWrongBytes: () => undefined },
+  );
 }
 
 async function ready(provider: Provider, id: string, changes: Parameters<typeof workerSpec>[1] = {}): Promise<WorkerView> {

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { PlatformError } from '../errors.ts';
 import { readAbilities, readAccelerators } from './link/abilities.ts';
 import { cutText, numberOf } from './link/reports.ts';
+import { ObjectPeers } from './object-peers.ts';
 import { type DescribedHost, RemoteHost, type RemoteHostDeps } from './remote-host.ts';
 
 /** What an agent says of itself when it opens its link. */
@@ -12,7 +13,9 @@ export interface HostIntroduction extends DescribedHost {
   readonly instance: string;
 }
 
-export interface LinkedHostsDeps extends Omit<RemoteHostDeps, 'onLinked'> {
+export interface LinkedHostsDeps extends Omit<RemoteHostDeps, 'onLinked' | 'peers'> {
+  /** A host has sent bytes to another one that are not those of the object. */
+  readonly onWrongBytes: (host: string, sha256: string, toHost: string) => void;
   readonly onLinked: (host: RemoteHost) => void;
   /** Names of the hosts that were linked to the home before this one. */
   readonly expected: readonly string[];
@@ -29,12 +32,15 @@ export class LinkedHosts {
   readonly #instances = new Map<string, string>();
   readonly #expected: Set<string>;
   #isSettled = false;
+  readonly #peers: ObjectPeers;
   /** Resolves with the next link, or when the time of the expected hosts is over. */
   #next = Promise.withResolvers<void>();
   readonly #cancelExpected: () => void;
 
   constructor(deps: LinkedHostsDeps) {
     this.#deps = deps;
+    const { clock, onWrongBytes } = deps;
+    this.#peers = new ObjectPeers({ clock, hosts: () => this.hosts.map((host) => host.asPeer), onWrongBytes });
     this.#expected = new Set(deps.expected);
     this.#cancelExpected = deps.clock.after(this.#expected.size === 0 ? 0 : deps.expectedMs, () => this.#settle());
     if (this.#expected.size === 0) this.#settle();
@@ -75,6 +81,7 @@ export class LinkedHosts {
     if (host === undefined) {
       host = new RemoteHost(name, described, {
         ...this.#deps,
+        peers: this.#peers,
         onLinked: (linked) => {
           this.#deps.onLinked(linked);
           this.#expected.delete(linked.name);
@@ -118,7 +125,7 @@ export class LinkedHosts {
 
 /** Throws `invalid_request`, as `fieldsOf` would end a link. */
 function introductionOf(introduction: Readonly<Record<string, unknown>>): HostIntroduction {
-  const { zone, cpuMilli, memoryMiB, instance, version, abilities, accelerators } = introduction;
+  const { zone, cpuMilli, memoryMiB, instance, version, abilities, accelerators, servePort } = introduction;
   try {
     return {
       capacity: {
@@ -129,6 +136,7 @@ function introductionOf(introduction: Readonly<Record<string, unknown>>): HostIn
         accelerators: readAccelerators(accelerators),
       },
       abilities: readAbilities(abilities),
+      servePort: servePort === undefined ? null : numberOf(servePort, 65_535),
       instance: cutText(instance, 64),
     };
   } catch (cause) {

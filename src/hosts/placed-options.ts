@@ -18,6 +18,8 @@ export interface PlacementListener {
   readonly placed: (placement: NewPlacement) => void;
   /** A start found no host; its caller tries again. */
   readonly rejected: (worker: PlacedSpec, reason: string) => void;
+  /** A host says that another one has sent it bytes that are not those of the object. */
+  readonly sentWrongBytes: (host: string, sha256: string, toHost: string) => void;
 }
 
 /** The provider of the machine of the home, without what only it can link. */

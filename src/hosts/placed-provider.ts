@@ -55,7 +55,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #endListeners = new Set<(id: string, exit: WorkerExit | null) => void>();
   readonly #stopRounds: () => void;
   readonly #hostListeners = new Set<() => void>();
-  #listener: PlacementListener = { placed: () => undefined, rejected: () => undefined };
+  #listener: PlacementListener = { placed: () => undefined, rejected: () => undefined, sentWrongBytes: () => undefined };
   #wantedOf: (host: string) => WantedHostState = () => 'ready';
   #isClosed = false;
 
@@ -75,6 +75,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       ...defined({ archiveOf: options.python?.archiveOf }),
       onChange: (view) => this.#changed(view),
       onEnded: (id, exit) => this.#ended(id, exit),
+      onWrongBytes: (host, sha256, toHost) => this.#listener.sentWrongBytes(host, sha256, toHost),
       onLinked: () => this.#hostsChanged(),
       onLost: () => {
         this.#round();

@@ -116,6 +116,15 @@ export class Placements {
     this.#rejected.set(id, { worker: id, endpoint, cpuMilli, memoryMiB, accelerator, reason, sinceMs, lastMs: clock.nowMs() });
   }
 
+  /** The disk or the memory of a host may be broken. What it sent was not used. */
+  sentWrongBytes(host: string, sha256: string, toHost: string): void {
+    const { log, events } = this.#deps;
+    log.warn({ host, object: sha256, toHost }, 'a host has sent wrong bytes to another one');
+    events
+      .recordAndPublish({ kind: 'host.sent-wrong-bytes', subject: host, detail: { sha256, toHost } })
+      .catch((error: unknown) => log.warn({ host, error: messageOf(error) }, 'an event was not recorded'));
+  }
+
   async round(): Promise<void> {
     this.#countedFromMs ??= this.#startedAtMs + (this.#deps.states.list().some(({ isLost }) => !isLost) ? returnMsMax : 0);
     const observed = this.#deps.hosts.list();

@@ -24,7 +24,10 @@ describe('a Python model', { skip: skipPython }, () => {
       home: { name: 'home', zone: 'z0', cpuMilli: 8000, memoryMiB: 8192 },
       python: { ...homePython, hasNetwork },
     });
-    home.follow({ wantedOf: () => 'ready' }, { placed: (placement) => void placements.push(placement), rejected: () => undefined });
+    home.follow(
+      { wantedOf: () => 'ready' },
+      { placed: (placement) => void placements.push(placement), rejected: () => undefined, sentWrongBytes: () => undefined },
+    );
     return home;
   }
 
@@ -54,7 +57,7 @@ describe('a Python model', { skip: skipPython }, () => {
     const able = await fixture.openHost('able', { pythons: await openPythons(), cpuMilli: 1000 });
     home.follow(
       { wantedOf: (host) => (host === 'home' ? 'cordoned' : 'ready') },
-      { placed: (placement) => void placements.push(placement), rejected: () => undefined },
+      { placed: (placement) => void placements.push(placement), rejected: () => undefined, sentWrongBytes: () => undefined },
     );
     await home.start(spec());
     await ready(home, 'able');

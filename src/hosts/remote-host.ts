@@ -3,7 +3,6 @@
  * sent to it; if it stays away, the home places its workers elsewhere.
  */
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -15,7 +14,10 @@ import { malformedFrame } from '../runtime/index.ts';
 import type { HostAbilities } from './abilities.ts';
 import type { SentArchive } from './agent/agent-link.ts';
 import { HostLink } from './host-link.ts';
+import { readFileRange } from './link/object-ranges.ts';
+import type { ObjectQuery } from './link/peer-messages.ts';
 import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './link/reports.ts';
+import { type AskingHost, type ObjectPeers, socketAddress } from './object-peers.ts';
 import { RemoteWorker } from './remote-worker.ts';
 import { RemoteWorkerLink } from './remote-worker-link.ts';
 
@@ -40,6 +42,8 @@ export interface HomeArchive extends SentArchive {
 export interface DescribedHost {
   readonly capacity: HostCapacity;
   readonly abilities: HostAbilities;
+  /** Where it serves other hosts; null if it does not. */
+  readonly servePort: number | null;
 }
 
 /** What a host reports to. Callbacks must not throw. */
@@ -62,6 +66,7 @@ export interface RemoteHostDeps {
   readonly onLost: (host: RemoteHost) => void;
   /** It stops after this time. */
   readonly onLeaving: (host: RemoteHost, withinMs: number) => void;
+  readonly peers: ObjectPeers;
   readonly times?: RemoteHostTimes;
 }
 
@@ -99,12 +104,15 @@ export class RemoteHost {
   #address: string | null = null;
   #endsAtMs: number | null = null;
   #warmWorkers = 0;
+  #servePort: number | null = null;
+  /** What it can send to other hosts. */
+  #copies: ReadonlySet<string> = new Set();
   /** The nodes that the current link was sent. */
   #sentNodes = '';
   #cancelAway: () => void = () => undefined;
   #cancelUnclaimed: () => void = () => undefined;
 
-  constructor(name: string, { capacity, abilities }: DescribedHost, deps: RemoteHostDeps) {
+  constructor(name: string, { capacity, abilities }: Pick<DescribedHost, 'capacity' | 'abilities'>, deps: RemoteHostDeps) {
     this.#times = deps.times ?? defaultTimes;
     this.name = name;
     this.capacity = capacity;
@@ -151,17 +159,33 @@ export class RemoteHost {
     return this.#warmWorkers;
   }
 
+  /** As other hosts see it. */
+  get asPeer(): AskingHost {
+    return {
+      name: this.name,
+      zone: this.capacity.zone,
+      address: this.#address,
+      servePort: this.isLinked ? this.#servePort : null,
+      has: (sha256) => this.#copies.has(sha256),
+      grant: async (host, sha256, forMs) => {
+        await this.#link?.command({ method: 'grant', host, sha256, forMs });
+      },
+    };
+  }
+
   get workers(): readonly WorkerView[] {
     return [...this.#workers.values()].map((worker) => worker.view());
   }
 
   /** Takes a connection of its agent; an earlier one is closed. */
-  attach(socket: Duplex, { capacity, abilities }: DescribedHost): void {
+  attach(socket: Duplex, { capacity, abilities, servePort }: DescribedHost): void {
     const { clock, log, epoch } = this.#deps;
     this.#link?.close('the agent has opened another link');
     this.capacity = capacity;
     this.abilities = abilities;
     this.#isReported = false;
+    this.#servePort = servePort;
+    this.#copies = new Set();
     this.#sentNodes = '';
     this.#isLost = false;
     this.#endsAtMs = null;
@@ -171,8 +195,14 @@ export class RemoteHost {
     const link: HostLink = new HostLink(socket, {
       clock,
       epoch,
-      fetch: (sha256) => this.#fetch(sha256),
+      readRange: async (sha256, start) => readFileRange(await this.#fetch(sha256), start),
       archiveOf: (lock) => this.#archiveOf(lock),
+      onObjectQuery: (query) => this.#answerQuery(query),
+      onCopies: (copies) => {
+        this.#copies = copies;
+        this.#deps.peers.fetched(this.name, copies);
+      },
+      onWrongBytes: (host, sha256) => this.#deps.peers.sentWrongBytes(host, sha256, this.name),
       onReport: (report) => this.#reported(report),
       onWorkers: (keys) => this.#reportedAll(keys),
       onUsage: (usage, warmWorkers) => {
@@ -193,7 +223,7 @@ export class RemoteHost {
       },
     });
     this.#link = link;
-    this.#address = addressOf(socket);
+    this.#address = socketAddress(socket);
     const { isolation, architecture } = abilities;
     const pythons = abilities.pythons.map(({ name, version }) => `${name} ${version}`);
     log.info({ host: this.name, ...capacity, isolation, architecture, pythons }, 'a host is linked');
@@ -419,6 +449,14 @@ export class RemoteHost {
     return archive;
   }
 
+  /** Also about archives. What a host must not read is refused here as well. */
+  async #answerQuery(query: ObjectQuery): Promise<object> {
+    const path = await this.#fetch(query.sha256);
+    const { peers } = this.#deps;
+    if (query.method === 'digests') return { digests: await peers.digests(query.sha256, path, query.start) };
+    return { peers: await peers.find(this.asPeer, query.sha256, query.without) };
+  }
+
   /** A host reads nothing but what its workers load. */
   async #fetch(sha256: string): Promise<string> {
     const isLoaded = [...this.#workers.values()].some(({ spec }) =>
@@ -431,9 +469,4 @@ export class RemoteHost {
     if (!isLoaded) throw new PlatformError('forbidden', `no worker of host ${this.name} loads the object ${sha256}`);
     return this.#deps.fetch(sha256);
   }
-}
-
-function addressOf(socket: Duplex): string | null {
-  const { remoteAddress, remotePort } = socket as Partial<Socket>;
-  return remoteAddress === undefined ? null : `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
 }

@@ -7,7 +7,7 @@ import { HomeDialer } from './home-dialer.ts';
 import { type HostMembership, joinWithToken, presentNodes, renewalTimeMs, renewMembership } from './join.ts';
 import { parseJoinToken } from './join-token.ts';
 import { type KnownNodes, lastResortNodes, withConfiguredNodes, withPresentNodes } from './known-nodes.ts';
-import { certificatesOf, type LinkPeer, provenPeer } from './link-peer.ts';
+import { certificatesOf, type LinkIdentity, type LinkPeer, provenPeer } from './link-peer.ts';
 
 const lookEveryMs = 30_000;
 const renewMsMax = 30_000;
@@ -37,6 +37,7 @@ export class HostIdentity {
   readonly dialer: HomeDialer;
   readonly #closing = new AbortController();
   #membership: StoredMembership;
+  #onIdentity: (identity: LinkIdentity) => void = () => undefined;
 
   private constructor(options: HostIdentityOptions, membership: StoredMembership) {
     const { clock, random, onFailure, onUnreachable } = options;
@@ -87,6 +88,16 @@ export class HostIdentity {
     return identity;
   }
 
+  /** The present certificate. */
+  get identity(): LinkIdentity {
+    return this.#membership.identity;
+  }
+
+  /** Passes on each certificate from now on. */
+  follow(onIdentity: (identity: LinkIdentity) => void): void {
+    this.#onIdentity = onIdentity;
+  }
+
   /** Renews the certificate if it is due, else learns the present addresses of the nodes. */
   async refresh(): Promise<void> {
     if (await this.renewIfDue()) return;
@@ -112,6 +123,7 @@ export class HostIdentity {
     await store(this.#options.file, membership);
     this.#membership = membership;
     this.dialer.setIdentity(membership.identity);
+    this.#onIdentity(membership.identity);
     this.dialer.setAddresses(membership.nodes, lastResortNodes(membership));
   }
 

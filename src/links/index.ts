@@ -7,6 +7,7 @@ export {
   requestedKey,
 } from './certificates.ts';
 export { serveDetours } from './detours.ts';
+export { dialHost, type HostDial } from './dial-host.ts';
 export { HomeDialer, type HomeDialerOptions } from './home-dialer.ts';
 export { HostIdentity, type HostIdentityOptions } from './host-identity.ts';
 export { introductionBytes, readIntroduction } from './introduction.ts';

@@ -20,9 +20,9 @@ import { haveCommonProtocol, type LinkProtocols, linkProtocols, protocolsText, r
  * What a link is for. `front`: the calls of a front process; `connection`: a client's connection that is passed on whole; `grpc`: one to its
  * gRPC port; `host`: the agent of a host; `join`: a host asks for its first certificate; `renew`: for the next one; `nodes`: for the addresses
  * of the nodes; `replaced`: the next home tells the one before, which may be cut off from the database; `detour`: a link to the home that a
- * node which stands by passes on.
+ * node which stands by passes on; `peer`: a host reads objects that another host has.
  */
-export type LinkKind = 'front' | 'connection' | 'grpc' | 'host' | 'join' | 'renew' | 'nodes' | 'replaced' | 'detour';
+export type LinkKind = 'front' | 'connection' | 'grpc' | 'host' | 'join' | 'renew' | 'nodes' | 'replaced' | 'detour' | 'peer';
 
 /**
  * Serves an accepted link; the other side has its answer `{ok: true}` already. The socket is paused and has no listeners: add those for
@@ -70,6 +70,8 @@ export interface LinkPortOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly identity: LinkIdentity;
+  /** The option that names the address, for errors. Default: `--link`. */
+  readonly option?: string;
   /** `HOST:PORT` of the node that serves, as far as this node knows. */
   readonly homeAddress: () => string | null;
   /** Rejects, with the reason, if the certificate no longer counts, as that of a removed host. */
@@ -150,12 +152,12 @@ export class LinkPort {
 
   /** Resolves with `HOST:PORT` for the others: as bound. Throws `unavailable` if the port cannot be bound; another one may be tried then. */
   async listen(port = this.#options.port): Promise<string> {
-    const { host } = this.#options;
+    const { host, option = '--link' } = this.#options;
     this.#tcp.listen({ host, port });
     try {
       await once(this.#tcp, 'listening');
     } catch (cause) {
-      throw new PlatformError('unavailable', `--link: cannot listen for links on ${host}:${port}: ${listenProblem(cause)}`, { cause });
+      throw new PlatformError('unavailable', `${option}: cannot listen for links on ${host}:${port}: ${listenProblem(cause)}`, { cause });
     }
     const bound = this.#tcp.address() as { readonly port: number };
     this.#tcp.on('error', () => undefined);

@@ -56,6 +56,7 @@ export const eventKinds = [
   'host.draining',
   'host.joined',
   'host.lost',
+  'host.sent-wrong-bytes',
   'host.uncordoned',
   'model.created',
   'model.deleted',

@@ -9,8 +9,9 @@ import { VirtualClock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import { WorkerLost } from '../../runtime/index.ts';
 import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
+import type { ObjectRange } from '../link/object-ranges.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
-import type { ObjectRange, SentArchive } from './agent-link.ts';
+import type { SentArchive } from './agent-link.ts';
 
 const hasher = new FileHasher();
 const root = mkdtempSync('/tmp/penstock-artifacts-');

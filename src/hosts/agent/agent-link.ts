@@ -3,9 +3,12 @@ import type { Duplex } from 'node:stream';
 import { releaseMemory, releaseResultMemory } from '../../buffer-release.ts';
 import { type Clock, every } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import { errorOf, type Frame, malformedFrame, readFrameBody, type WireFailure, WorkerLost } from '../../runtime/index.ts';
+import { type Frame, malformedFrame, readFrameBody, WorkerLost } from '../../runtime/index.ts';
 import { HostChannel } from '../link/host-channel.ts';
 import { hostKinds, jsonFrame, readRelayedRun, relayedLink, relayedResultFrame } from '../link/host-frames.ts';
+import type { ObjectRange } from '../link/object-ranges.ts';
+import { OpenRequests } from '../link/open-requests.ts';
+import { type HomePeers, type PeerGrant, readDigests, readGrant, readPeers } from '../link/peer-messages.ts';
 import { cutText, fieldsOf, keyOf, listOf, numberOf, workersMax } from '../link/reports.ts';
 import { readSpec } from '../link/worker-spec.ts';
 import { failureFrame } from './agent-failures.ts';
@@ -13,21 +16,12 @@ import type { AgentInvocations } from './agent-invocations.ts';
 import type { AgentWorkers } from './agent-workers.ts';
 import type { EpochFence } from './epoch-fence.ts';
 
-/** Calls of the home have smaller numbers. */
-const rangeNumberMin = 2 ** 31;
 /** Lines of workers are kept by the agent while more bytes than this wait to be sent. */
 const lineBytesMax = 1024 * 1024;
 const lineLengthMax = 16 * 1024;
 const usageEveryMs = 2000;
 /** Nodes of a cluster. */
 const nodesMax = 1000;
-
-/** A range of an object, as the home sends it. */
-export interface ObjectRange {
-  /** Of the whole object. */
-  readonly size: number;
-  readonly bytes: Buffer;
-}
 
 export interface AgentLinkDeps {
   readonly clock: Clock;
@@ -38,6 +32,8 @@ export interface AgentLinkDeps {
   readonly onWelcome: () => void;
   /** `HOST:PORT` of the nodes that run now, as the home says. */
   readonly onNodes: (addresses: readonly unknown[]) => void;
+  /** Another host may read an object of this one for a while. */
+  readonly onGrant: (grant: PeerGrant) => void;
   /** The home wants this agent to end. */
   readonly onFarewell: (reason: string) => void;
   readonly onEnd: (why: string) => void;
@@ -54,19 +50,12 @@ export interface SentArchive {
   readonly platform: string;
 }
 
-interface OpenRange {
-  /** Throws if the answer is malformed: the link ends. */
-  readonly answered: (frame: Frame) => void;
-  readonly reject: (error: Error) => void;
-}
-
 export class AgentLink {
   readonly #deps: AgentLinkDeps;
   readonly #channel: HostChannel;
-  readonly #ranges = new Map<number, OpenRange>();
-  #lastRange = 0;
+  readonly #requests: OpenRequests;
+  #offersPeers = false;
   #isWelcome = false;
-  #hasEnded = false;
   #stopUsage: () => void = () => undefined;
 
   /** `socket`: connected, introduced and paused. */
@@ -77,6 +66,7 @@ export class AgentLink {
       onFrame: (frame) => this.#take(frame),
       onEnd: (why) => this.#end(why),
     });
+    this.#requests = new OpenRequests((call, frame) => this.#channel.send(call, frame));
   }
 
   /** Asks the home to move the workers of this host elsewhere, before it stops. */
@@ -86,15 +76,12 @@ export class AgentLink {
 
   /** Reads a range of an object. Rejects with the reason of the home, and with `WorkerLost` if the link ends. */
   range(sha256: string, start: number): Promise<ObjectRange> {
-    return this.#ask(hostKinds.fetch, { sha256, start }, hostKinds.fetched, (frame) => ({
-      size: numberOf(fieldsOf(frame.message)['size']),
-      bytes: readFrameBody(frame),
-    }));
+    return this.#requests.range(sha256, start);
   }
 
   /** Asks for the archive of an environment. Rejects as `range`. */
   environment(lock: string): Promise<SentArchive> {
-    return this.#ask(hostKinds.environment, { lock }, hostKinds.archive, ({ message }) => {
+    return this.#requests.request(hostKinds.environment, { lock }, hostKinds.archive, ({ message }) => {
       const { sha256, bytes, root, version, platform } = fieldsOf(message);
       return {
         sha256: cutText(sha256, 64),
@@ -106,19 +93,19 @@ export class AgentLink {
     });
   }
 
-  #ask<T>(kind: number, message: object, answerKind: number, read: (answer: Frame) => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#hasEnded) return reject(new WorkerLost('the link to the home is lost'));
-      this.#lastRange = (this.#lastRange + 1) % rangeNumberMin;
-      const call = rangeNumberMin + this.#lastRange;
-      const answered = (answer: Frame): void => {
-        if (answer.kind !== answerKind) throw malformedFrame(`the answer to a request of kind ${kind} has another kind`);
-        resolve(read(answer));
-      };
-      this.#ranges.set(call, { answered, reject });
-      this.#channel.send(call, jsonFrame(call, kind, message));
-    });
+  /** Other hosts, as the home knows them; null if it is too old for that. */
+  get peers(): HomePeers | null {
+    return this.#offersPeers ? this.#peers : null;
   }
+
+  readonly #peers: HomePeers = {
+    find: (sha256, without) =>
+      this.#requests.request(hostKinds.objectQuery, { method: 'peers', sha256, without }, hostKinds.objectAnswer, readPeers),
+    digests: (sha256, start) =>
+      this.#requests.request(hostKinds.objectQuery, { method: 'digests', sha256, start }, hostKinds.objectAnswer, readDigests),
+    sentWrongBytes: (host, sha256) => this.#channel.send(0, jsonFrame(0, hostKinds.wrongBytes, { host, sha256 })),
+    hasCopies: (copies) => this.#channel.send(0, jsonFrame(0, hostKinds.copies, { copies })),
+  };
 
   close(why: string): void {
     this.#channel.end(why);
@@ -127,7 +114,8 @@ export class AgentLink {
   #take(frame: Frame): void {
     const { kind, call, message } = frame;
     if (kind === hostKinds.welcome) {
-      const { epoch, claims } = fieldsOf(message);
+      const { epoch, claims, peers } = fieldsOf(message);
+      this.#offersPeers = peers === true;
       return this.#welcomed(numberOf(epoch), claims === true);
     }
     if (kind === hostKinds.farewell) return this.#deps.onFarewell(cutText(fieldsOf(message)['reason']));
@@ -145,19 +133,12 @@ export class AgentLink {
         return this.#deps.invocations.bodyPiece(call, readFrameBody(frame), fieldsOf(message)['isAborted'] === true);
       case hostKinds.fetched:
       case hostKinds.archive:
-        return this.#ranged(call, ({ answered }) => answered(frame));
+      case hostKinds.objectAnswer:
       case hostKinds.notFetched:
-        return this.#ranged(call, ({ reject }) => reject(errorOf(message as WireFailure)));
+        return this.#requests.take(frame);
       default:
         throw malformedFrame(`an agent expects no frame of kind ${kind}`);
     }
-  }
-
-  #ranged(call: number, settle: (range: OpenRange) => void): void {
-    const range = this.#ranges.get(call);
-    if (range === undefined) throw malformedFrame(`it answers range ${call}, which was not requested`);
-    this.#ranges.delete(call);
-    settle(range);
   }
 
   /** Then come the reports of all workers, and what changes. */
@@ -192,7 +173,7 @@ export class AgentLink {
 
   /** Every command has the epoch of its sender: a home that was replaced changes nothing. */
   async #obey(fields: Readonly<Record<string, unknown>>): Promise<object> {
-    const { workers, fence, onNodes } = this.#deps;
+    const { workers, fence, onNodes, onGrant } = this.#deps;
     fence.check(numberOf(fields['epoch']));
     switch (fields['method']) {
       case 'start':
@@ -209,6 +190,9 @@ export class AgentLink {
         return {};
       case 'nodes':
         onNodes(listOf(fields['addresses'], nodesMax));
+        return {};
+      case 'grant':
+        onGrant(readGrant(fields));
         return {};
       case 'status': {
         const worker = workers.byLink(numberOf(fields['link']));
@@ -242,12 +226,10 @@ export class AgentLink {
 
   #end(why: string): void {
     const { workers, invocations, onEnd } = this.#deps;
-    this.#hasEnded = true;
     this.#stopUsage();
     if (this.#isWelcome) workers.listen(null);
     invocations.end();
-    for (const { reject } of this.#ranges.values()) reject(new WorkerLost(why));
-    this.#ranges.clear();
+    this.#requests.end(why);
     onEnd(why);
   }
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { systemCode, writeFileAtomically } from '../../data-directory/index.ts';
+import { defined } from '../../defined.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import type { HostAbilities } from '../abilities.ts';
@@ -17,6 +18,7 @@ import { AgentInvocations } from './agent-invocations.ts';
 import { AgentLink } from './agent-link.ts';
 import { type AgentProvider, AgentWorkers } from './agent-workers.ts';
 import { EpochFence } from './epoch-fence.ts';
+import type { PeerGrants } from './peer-grants.ts';
 
 export interface HostAgentOptions {
   readonly clock: Clock;
@@ -38,6 +40,8 @@ export interface HostAgentOptions {
   readonly dial: (fields: object, signal: AbortSignal) => Promise<Duplex>;
   /** The home says which nodes run now, by `HOST:PORT`. Default: nothing. */
   readonly onNodes?: (addresses: readonly unknown[]) => void;
+  /** Where this host serves others, and what they may read. Absent: it does not. */
+  readonly serves?: { readonly port: number; readonly grants: Pick<PeerGrants, 'add'> };
 }
 
 /** While workers move: how often it is checked, and how long the agent waits without a home. */
@@ -117,8 +121,17 @@ export class HostAgent {
   }
 
   async #keepLinked(): Promise<void> {
-    const { clock, log, dial, version, zone, cpuMilli, memoryMiB, abilities, accelerators = {} } = this.#options;
-    const fields = { instance: this.#instance, version, zone, cpuMilli, memoryMiB, abilities: abilityFields(abilities), accelerators };
+    const { clock, log, dial, version, zone, cpuMilli, memoryMiB, abilities, accelerators = {}, serves } = this.#options;
+    const fields = {
+      instance: this.#instance,
+      version,
+      zone,
+      cpuMilli,
+      memoryMiB,
+      abilities: abilityFields(abilities),
+      accelerators,
+      ...defined({ servePort: serves?.port }),
+    };
     const { signal } = this.#stop;
     while (!signal.aborted) {
       let socket: Duplex;
@@ -157,6 +170,7 @@ export class HostAgent {
           log.info({ epoch: this.#fence.newest, workers: this.workers.size }, 'linked to the home');
         },
         onNodes: (addresses) => this.#options.onNodes?.(addresses),
+        onGrant: (grant) => this.#options.serves?.grants.add(grant),
         onFarewell: (reason) => this.#drained.resolve(reason),
         onEnd: (why) => {
           if (this.#link === link) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { Closers } from '../../closers.ts';
 import { type DataDirectory, openDataDirectory } from '../../data-directory/index.ts';
+import { defined } from '../../defined.ts';
 import { ArchivedEnvironments } from '../../environments/index.ts';
 import { messageOf } from '../../errors.ts';
 import { HostIdentity, peerName } from '../../links/index.ts';
@@ -14,7 +15,11 @@ import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
 import { AgentHealth } from './agent-health.ts';
 import { type AgentPythonOptions, AgentPythons } from './agent-pythons.ts';
-import { HostAgent } from './host-agent.ts';
+import { HostAgent, type HostAgentOptions } from './host-agent.ts';
+import type { ObjectFile } from './partial-objects.ts';
+import { PeerGrants } from './peer-grants.ts';
+import { PeerLinks } from './peer-links.ts';
+import { PeerServer } from './peer-server.ts';
 
 /** What `penstock host` is started with. */
 export interface AgentSettings {
@@ -37,6 +42,8 @@ export interface AgentSettings {
   readonly drainMs: number;
   /** Where probes ask whether this host is ready; null: nowhere. */
   readonly health: { readonly host: string; readonly port: number } | null;
+  /** Where other hosts read what this one has; null: they do not. */
+  readonly serve: { readonly host: string; readonly port: number } | null;
   readonly logLevel: string;
   readonly version: string;
 }
@@ -143,15 +150,19 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
   closers.add(hasher);
   const files = new VerifiedFiles(hasher);
   const parts: { agent?: HostAgent } = {};
+  const peers = new PeerLinks({ clock, identity: () => identity.identity });
+  closers.add(peers);
   const artifacts = new AgentArtifacts({
     clock,
     log,
     folder: directory.objects,
     bytesMax: settings.cacheBytes,
     verified: files,
+    peers,
     inUse: () => parts.agent?.workers.artifacts ?? new Set(),
   });
   await artifacts.open();
+  const serves = await openPeerServer(settings.serve, { clock, log, identity, artifacts }, closers);
   const pythons = await AgentPythons.open({ log, ...settings.python });
   const provider = new LocalProvider({
     clock,
@@ -192,6 +203,7 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
     accelerators: devicePlaces(settings.accelerators),
     abilities: { isolation: provider.isolation?.mode ?? 'unavailable', architecture: process.arch, pythons: pythons.reported },
     keepMs,
+    ...defined({ serves }),
     dial: (fields, signal) => identity.dialer.dial('host', fields, signal),
     onNodes: (addresses) =>
       void identity
@@ -201,6 +213,26 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
   parts.agent = agent;
   closers.add(agent);
   return agent;
+}
+
+interface PeerServerParts extends Omit<AgentDeps, 'directory'> {
+  readonly artifacts: AgentArtifacts;
+}
+
+/** Listens for other hosts, which read what the home grants them. Undefined without an address. */
+async function openPeerServer(
+  address: AgentSettings['serve'],
+  { clock, log, identity, artifacts }: PeerServerParts,
+  closers: Closers,
+): Promise<HostAgentOptions['serves']> {
+  if (address === null) return undefined;
+  const grants = new PeerGrants(clock);
+  const locate = (sha256: string, start: number): Promise<ObjectFile> => artifacts.locate(sha256, start);
+  const { server, port } = await PeerServer.open({ clock, log, address, identity: identity.identity, grants, locate });
+  closers.add(server);
+  identity.follow((renewed) => server.setIdentity(renewed));
+  log.info({ ...address, port }, 'this host sends models to other hosts');
+  return { port, grants };
 }
 
 /** False if it was interrupted before. */

@@ -13,7 +13,7 @@ import { beatFrame, hostKinds, jsonFrame, partHead, partHeadBytes } from './host
 import { fieldsOf, numberOf } from './reports.ts';
 
 /** Larger frames are sent in parts of this size. A multiple of 8. */
-const partBytesMax = 128 * 1024;
+export const partBytesMax = 128 * 1024;
 
 const beatEveryMs = 500;
 /** One of this many beats is echoed, whatever else is sent. */
@@ -26,6 +26,8 @@ export interface HostChannelDeps {
   readonly clock: Clock;
   /** Whether this end measures round trips. The other one echoes its beats. */
   readonly measures?: boolean;
+  /** Of the frames that are received in parts, together. Default: what batches need. */
+  readonly partialBytesMax?: number;
   /** Throws if the frame is malformed: the link ends. */
   readonly onFrame: (frame: Frame) => void;
   /** Called once. No frame follows. */
@@ -47,7 +49,7 @@ export class HostChannel {
   readonly #deps: HostChannelDeps;
   /** By call: frames that wait behind a large one. The first call is the next to send a part. */
   readonly #outgoing = new Map<number, OutgoingFrame[]>();
-  readonly #reader = new HostFrameReader((frame) => this.#take(frame));
+  readonly #reader: HostFrameReader;
   readonly #stopBeats: () => void;
   #outgoingBytes = 0;
   /** A part and its head, while large frames are sent. */
@@ -65,6 +67,7 @@ export class HostChannel {
     this.#socket = socket;
     this.#deps = deps;
     this.#receivedAtMs = deps.clock.nowMs();
+    this.#reader = new HostFrameReader((frame) => this.#take(frame), deps.partialBytesMax);
     socket.on('data', (chunk: Buffer) => {
       this.#receivedAtMs = deps.clock.nowMs();
       try {

@@ -8,8 +8,8 @@ import { hostKinds, partBytes } from './host-frames.ts';
 
 /** Received frames that are not parts. A report has the signature of its model. */
 const wholeBytesMax = 1024 * 1024;
-/** Of all frames that are received in parts. */
-const partialBytesMax = 2 * frameBytesMax;
+/** Of all frames that are received in parts, unless the link has another limit. */
+const defaultPartialBytesMax = 2 * frameBytesMax;
 const partialCountMax = 4096;
 
 interface PartialFrame {
@@ -21,6 +21,7 @@ interface PartialFrame {
 /** Of one link. Frames of one call are returned in their order. */
 export class HostFrameReader {
   readonly #onFrame: (frame: Frame) => void;
+  readonly #partialBytesMax: number;
   /** The head of a frame, and of a part. */
   readonly #head = Buffer.alloc(headBytes + partBytes);
   #headFilled = 0;
@@ -33,8 +34,9 @@ export class HostFrameReader {
   /** Whether those are a frame that is sent whole. */
   #isWhole = false;
 
-  constructor(onFrame: (frame: Frame) => void) {
+  constructor(onFrame: (frame: Frame) => void, partialBytesMax = defaultPartialBytesMax) {
     this.#onFrame = onFrame;
+    this.#partialBytesMax = partialBytesMax;
   }
 
   /** Takes ownership of a chunk. Throws at the first invalid frame; afterwards the link is unusable. */
@@ -99,8 +101,8 @@ export class HostFrameReader {
     const isAllowed = bytes >= headBytes && bytes >= content && bytes <= frameBytesMax && bytes % 8 === 0;
     if (!isAllowed) throw malformedFrame(`a frame in parts has ${bytes} bytes, expected at most ${frameBytesMax}`);
     this.#partialBytes += bytes;
-    if (this.#partialBytes > partialBytesMax || this.#partial.size >= partialCountMax)
-      throw malformedFrame(`frames in parts have ${this.#partialBytes} bytes together, expected at most ${partialBytesMax}`);
+    if (this.#partialBytes > this.#partialBytesMax || this.#partial.size >= partialCountMax)
+      throw malformedFrame(`frames in parts have ${this.#partialBytes} bytes together, expected at most ${this.#partialBytesMax}`);
     // Not filled: memory that never arrives is never used.
     const frame = { call, bytes: Buffer.allocUnsafeSlow(bytes), filled: 0 };
     this.#partial.set(call, frame);

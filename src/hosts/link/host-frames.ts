@@ -79,6 +79,14 @@ export const hostKinds = {
   environment: 70,
   /** To the agent: the archive, as an object, and what it was made with; JSON. */
   archive: 71,
+  /** To the home: requests the hosts that have an object, or the digests of its ranges; JSON. Answered by the next kind, or by `notFetched`. */
+  objectQuery: 72,
+  /** To the agent: the answer to a query; JSON. */
+  objectAnswer: 73,
+  /** To the home: the objects that this host can send to others; JSON. */
+  copies: 74,
+  /** To the home: another host has sent wrong bytes; JSON. */
+  wrongBytes: 75,
 } as const;
 
 /** Fixed bytes before the ids of a run. */

@@ -56,10 +56,13 @@ export class FileObjectStore implements ObjectStore {
 
   /**
    * The first half of `put`: writes the bytes to a temporary file without syncing it, which is cheap for thousands of files. Pass the
-   * result to `keep` or to `drop`. Throws as `put` does.
+   * result to `keep` or to `drop`. `path`: of a new file, from `temporaryPath`. Throws as `put` does.
    */
-  async stage(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes = Number.POSITIVE_INFINITY): Promise<StagedObject> {
-    const path = join(this.#temporary, randomUUID());
+  async stage(
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    limitBytes = Number.POSITIVE_INFINITY,
+    path = join(this.#temporary, randomUUID()),
+  ): Promise<StagedObject> {
     try {
       await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
       return { path, ...(await write(path, source instanceof Uint8Array ? [source] : source, limitBytes)) };

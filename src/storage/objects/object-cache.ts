@@ -15,8 +15,11 @@ export interface ObjectCacheOptions {
   readonly bytesMax: number;
   readonly clock: Clock;
   readonly verified: VerifiedFiles;
-  /** Streams the object from the store. Throws `not_found` or `unavailable`. */
-  readonly download: (sha256: string) => AsyncIterable<Buffer>;
+  /**
+   * Streams the object from the store. Throws `not_found` or `unavailable`. `path`: the file that each piece is appended to before the next
+   * one is requested.
+   */
+  readonly download: (sha256: string, path: string) => AsyncIterable<Buffer>;
   /** Called if the object in the store does not match its address. */
   readonly damaged: (sha256: string, actual: string) => Error;
   /** Whether a copy stays, however long ago its last use was. Default: none does. */
@@ -63,6 +66,12 @@ export class ObjectCache {
     return fetching;
   }
 
+  /** The addresses of the copies, last used first. */
+  async copies(countMax: number): Promise<readonly string[]> {
+    await this.#opened();
+    return [...this.#copies.keys()].reverse().slice(0, countMax);
+  }
+
   /** The path of a copy, or null if there is none. */
   async find(sha256: string): Promise<string | null> {
     await this.#opened();
@@ -94,7 +103,8 @@ export class ObjectCache {
         await this.remove(sha256); // Damaged or missing: the store has the original.
       }
     }
-    const staged = await this.#files.stage(download(sha256));
+    const partial = await this.#files.temporaryPath();
+    const staged = await this.#files.stage(download(sha256, partial), Number.POSITIVE_INFINITY, partial);
     if (staged.sha256 !== sha256) {
       await this.#files.drop(staged);
       throw damaged(sha256, staged.sha256);

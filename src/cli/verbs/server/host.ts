@@ -43,6 +43,7 @@ export function addHost(program: Command, context: CliContext): void {
     .option('--keep <TIME>', 'how long workers run without a node that serves (default: 60s)')
     .option('--within <TIME>', 'how long workers may take to move when this host stops (default: 60s)')
     .option('--health <HOST:PORT>', 'where probes ask over HTTP whether this host can run workers: /v2/health/ready (default: nowhere)')
+    .option('--serve <HOST:PORT>', 'where other hosts of the cluster may read models that this one has (default: nowhere)')
     .option('--log-level <LEVEL>', 'debug, info, warn or error (default: info)');
   command.action(async (options: HostFlags) => {
     exitCodes.set(root(command), await run(options, context));
@@ -102,6 +103,7 @@ function settingsOf(flags: HostFlags, { version, env, machine, machineName }: Ho
     keepMs: read('keep', durationKind(), 60_000),
     drainMs: read('within', durationKind(), 60_000),
     health: flags['health'] === undefined ? null : read('health', addressKind, null),
+    serve: flags['serve'] === undefined ? null : read('serve', addressKind, null),
     logLevel: read('log-level', levels, 'info'),
     version,
   };
