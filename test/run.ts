@@ -51,6 +51,8 @@ const filesWithServers = 12;
 const takesLong =
   /^(?:before|after)(?:Each)?\(|\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|training-fixture|hosts?-fixture|traces)\.ts'|simulat|from '\.\/replay|\bLocalProvider\b|\b(?:spawn|execFile)(?:Sync)?\(|\bcreateForecaster\(|\bAnalyticTables\b/m;
 
+const pglite = /\/pglite\.ts'/;
+
 /** Files that keep less than a quarter of a processor busy: most of their time, processes start and stop, or a time limit passes. */
 const waits: readonly string[] = [
   // The longest first.
@@ -202,14 +204,18 @@ const quick = sharing.filter(({ text }) => !takesLong.test(text));
 
 /**
  * One lane per process, with files of all modules in each. The last lane has a quarter of the files of the first, so that lanes that run side
- * by side end at about the same time, and none of them runs alone for long.
+ * by side end at about the same time, and none of them runs alone for long. The first has all files that need PGlite: a process takes 2.6 s
+ * of the processor to open one, and a hundredth of that to empty one that another file has used.
  */
 function shared(those: readonly TestFile[], processes: number, lastShare = 0.25): Lane[] {
   const lanes = Array.from({ length: processes }, (_, at) => ({
     those: [] as TestFile[],
     weight: 1 - ((1 - lastShare) * at) / Math.max(1, processes - 1),
   }));
-  for (const file of those) {
+  const [first] = lanes;
+  const needPglite = those.filter(({ text }) => pglite.test(text));
+  first?.those.push(...needPglite);
+  for (const file of those.filter((other) => !needPglite.includes(other))) {
     const least = lanes.reduce((one, other) =>
       (other.those.length + 1) / other.weight < (one.those.length + 1) / one.weight ? other : one,
     );
