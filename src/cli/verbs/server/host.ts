@@ -135,7 +135,9 @@ function pythonOf(values: readonly string[]): AgentSettings['python'] {
 function acceleratorsOf(path: string | undefined): AgentSettings['accelerators'] {
   if (path === undefined) return {};
   try {
-    return acceleratorTable(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>);
+    const types: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof types !== 'object' || types === null || Array.isArray(types)) throw new Error('expected an object by instance type');
+    return acceleratorTable(types as Record<string, unknown>);
   } catch (error) {
     throw new PlatformError('invalid_request', `--accelerators ${path}: ${messageOf(error)}`);
   }
