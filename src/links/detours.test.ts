@@ -63,7 +63,8 @@ class Cut {
   }
 
   /** A node that stands by. Resolves with its address. */
-  async standBy(name: string, { home = this.home as string | null, ...options } = {} as { home?: string | null; detoursMax?: number }) {
+  async standBy(name: string, options: { readonly home?: string | null; readonly detoursMax?: number } = {}): Promise<string> {
+    const home = options.home === undefined ? this.home : options.home;
     const identity = await this.cluster.identityOf({ role: 'node', name });
     let address = '';
     const port = new LinkPort({ clock, host: '127.0.0.1', port: 0, identity, homeAddress: () => home });
