@@ -6,7 +6,6 @@ import { type Config, settings } from './config/settings.ts';
 import { maskedValue, readConfigFile, readEnvironment, readFlags, type SourcedValue } from './config/sources.ts';
 import { PlatformError } from './errors.ts';
 
-export type { MachineSize } from './config/kinds.ts';
 export { bytesKind, durationKind, integerKind, patternKind, type SettingKind } from './config/kinds.ts';
 export { flagName, type Setting, variableName } from './config/setting.ts';
 export { type Config, settings } from './config/settings.ts';

@@ -101,7 +101,7 @@ function isEmpty({ link, workers }: HostOfSet): boolean {
 }
 
 /** Null if it is not known. Hosts that an operator keeps free of workers are needed in addition. */
-export function neededHosts({ limits, wanted, others, known, hosts, draining }: HostSetObservation): number | null {
+function neededHosts({ limits, wanted, others, known, hosts, draining }: HostSetObservation): number | null {
   if (wanted === null) return null;
   const unused = known.filter((host) => host.ordinal < hosts && host.ordinal !== draining && host.wanted !== 'ready').length;
   return Math.min(limits.max, Math.max(limits.min, Math.max(0, wanted.hosts - others) + unused));

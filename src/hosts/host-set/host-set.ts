@@ -27,7 +27,7 @@ export interface HostSet {
 }
 
 /** A cluster has at most as many hosts. */
-export const hostSetMax = 10_000;
+const hostSetMax = 10_000;
 /** Of Kubernetes: about 20 characters. */
 const versionLengthMax = 256;
 
