@@ -13,6 +13,7 @@ import { SystemClock } from '../src/clock.ts';
 import { defined } from '../src/defined.ts';
 import { AgentArtifacts } from '../src/hosts/agent/agent-artifacts.ts';
 import type { AgentPythons } from '../src/hosts/agent/agent-pythons.ts';
+import { AgentTasks } from '../src/hosts/agent/agent-tasks.ts';
 import { HostAgent, type HostAgentOptions } from '../src/hosts/agent/host-agent.ts';
 import type { PlacedProviderOptions } from '../src/hosts/placed-options.ts';
 import { PlacedProvider } from '../src/hosts/placed-provider.ts';
@@ -133,6 +134,7 @@ export class HostsFixture {
   readonly root = mkdtempSync('/tmp/penstock-hosts-');
   readonly clock = new SystemClock();
   readonly #closers: (() => Promise<void> | void)[] = [];
+  readonly #tasks = new Set<LocalProvider['tasks']>();
   readonly #hasher = new FileHasher();
   readonly links = new Map<string, Socket>();
   #folders = 0;
@@ -146,15 +148,16 @@ export class HostsFixture {
     fetchFile: (sha256: string) => Promise<string> = storedPath,
     onLine = quiet as never,
     interpreterOf?: PythonHost['interpreterOf'],
+    stateDirectory = join(this.root, `state-${this.#folders++}`),
   ): Promise<LocalProvider> {
-    const stateDirectory = join(this.root, `state-${this.#folders++}`);
-    mkdirSync(stateDirectory);
+    mkdirSync(stateDirectory, { recursive: true });
     const options = { clock: this.clock, log: silentLog, stateDirectory, warmWorkers: 0, fetchFile, onLine };
     const python = interpreterOf === undefined ? undefined : { interpreterOf, hasNetwork: false, forks: false };
     const isolation = isolationSettings({ mode: 'none' });
     const provider = new LocalProvider({ ...options, isolation, ...defined({ python }) });
     await provider.open();
     this.#closers.push(() => provider.close());
+    this.#tasks.add(provider.tasks);
     return provider;
   }
 
@@ -180,10 +183,10 @@ export class HostsFixture {
 
   /** An agent that links to the present home. Resolves when it has reported to it. */
   async openHost(name: string, changes: HostChanges = {}): Promise<HostAgent> {
-    const folder = join(this.root, `${name}-${this.#folders++}`);
-    mkdirSync(folder);
+    const folder = changes.folder ?? join(this.root, `${name}-${this.#folders++}`);
+    mkdirSync(folder, { recursive: true });
     const files: { agent?: HostAgent } = {};
-    const { pythons, link, cluster, ...options } = changes;
+    const { pythons, link, cluster, folder: _, ...options } = changes;
     const peers = cluster === undefined ? undefined : await PeerFixture.open(cluster, name);
     if (peers !== undefined) this.#closers.push(() => peers.close());
     const artifacts = new AgentArtifacts({
@@ -201,18 +204,31 @@ export class HostsFixture {
       (sha256) => artifacts.fetch(sha256),
       ((spec: WorkerSpec, line: string, ids: readonly string[]) => files.agent?.workers.printed(spec.id, line, ids)) as never,
       pythons?.interpreterOf,
+      join(folder, 'state'),
     );
+    const tasks = new AgentTasks({
+      clock: this.clock,
+      log: silentLog,
+      tasks: provider.tasks,
+      folder: join(folder, 'training'),
+      fetch: (sha256) => artifacts.fetch(sha256),
+      interpreterOf: pythons?.interpreterOf ?? (() => Promise.reject(new Error('this host has no Python'))),
+      memoryMiB: changes.memoryMiB ?? 16_384,
+      workersMiB: () => files.agent?.workers.heldMiB ?? 0,
+    });
+    await tasks.open();
     const agent = new HostAgent({
       clock: this.clock,
       log: silentLog,
       provider,
       artifacts,
+      tasks,
       folder,
       version: '0',
       zone: 'z1',
       cpuMilli: 8000,
       memoryMiB: 16_384,
-      abilities: { isolation: 'none', architecture: process.arch, pythons: pythons?.reported ?? [] },
+      abilities: { isolation: 'none', architecture: process.arch, pythons: pythons?.reported ?? [], runsTasks: true },
       keepMs: 60_000,
       dial: (fields, signal) => this.dial(name, { ...fields }, signal, link),
       ...defined({ serves }),
@@ -268,6 +284,10 @@ export class HostsFixture {
   }
 
   async close(): Promise<void> {
+    for (const tasks of this.#tasks) {
+      for (const { id } of tasks.list()) await tasks.stop(id, 0);
+      await until(() => tasks.list().every(({ state }) => state === 'ended' || state === 'lost'), 'all tasks have ended');
+    }
     for (const close of this.#closers.splice(0).reverse()) await close();
     await this.#hasher.close();
     rmSync(this.root, { recursive: true, force: true, maxRetries: 5 }); // a compile cache may still be written

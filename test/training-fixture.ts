@@ -12,7 +12,7 @@ import type { PythonEnvironments } from '../src/environments/index.ts';
 import { PlatformError } from '../src/errors.ts';
 import { LogGroups, openLogs } from '../src/logs/index.ts';
 import { MetricStore } from '../src/metrics/index.ts';
-import { isolationSettings, LocalProvider } from '../src/providers/index.ts';
+import { isolationSettings, LocalProvider, type Tasks } from '../src/providers/index.ts';
 import { SystemRandom } from '../src/random.ts';
 import { FileObjectStore } from '../src/storage/index.ts';
 import { readTar } from '../src/tar/index.ts';
@@ -38,6 +38,8 @@ interface TrainingFixtureOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly artifactLimitBytes?: number;
   readonly tuningJobsMax?: number;
+  /** Default: those of a provider of its own. */
+  readonly tasks?: Tasks;
   /** Default: that of the machine. */
   readonly clock?: Clock;
   /** Captured calls with labels; default none. */
@@ -96,6 +98,7 @@ export class TrainingFixture {
     artifactLimitBytes = 2 ** 30,
     tuningJobsMax = 100,
     labelled = noLabelled,
+    tasks,
     clock = new SystemClock(),
   }: TrainingFixtureOptions = {}): Promise<TrainingFixture> {
     const closers = new Closers();
@@ -137,7 +140,7 @@ export class TrainingFixture {
       registry,
       events,
       audit,
-      provider,
+      provider: { isolation: provider.isolation, list: () => provider.list(), tasks: tasks ?? provider.tasks },
       environments,
       ledger,
       costs,

@@ -12,7 +12,7 @@ import { type BuildDeps, BuildFailed, type BuildRequest, buildEnvironment } from
 import { BuildQueue } from './build-queue.ts';
 import { type EnvironmentLock, EnvironmentRows, type RequestedEnvironment } from './environment-rows.ts';
 import { type EnvironmentArchive, HomeArchives } from './home-archives.ts';
-import { type Interpreter, isExecutable } from './interpreter.ts';
+import { type Interpreter, installedPackages, isExecutable } from './interpreter.ts';
 import { Interpreters } from './interpreters.ts';
 import { expectOneOf } from './known-names.ts';
 import { endLeftovers } from './leftovers.ts';
@@ -237,6 +237,12 @@ export class PythonEnvironments {
     if (lock === null) return this.#interpreters.find(name);
     const { pythonVersion: version, platform } = await this.#lockOf(lock);
     return { version, platform };
+  }
+
+  /** Versions of the packages of an interpreter of the operator. Throws `not_found` or `unavailable`. */
+  async packagesOf(name: string | null): Promise<Readonly<Record<string, string>>> {
+    const { path } = await this.#interpreters.find(name);
+    return Object.fromEntries((await installedPackages(path)).map((each) => [each.name, each.version]));
   }
 
   /** What another machine needs to make an environment. Builds it here if necessary. Throws as `resolve`, and `unavailable` for a full disk. */

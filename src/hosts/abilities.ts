@@ -19,6 +19,8 @@ export interface HostAbilities {
   /** Of the processor, as Node names it; null if the agent is too old to report it. */
   readonly architecture: string | null;
   readonly pythons: readonly HostPython[];
+  /** Whether it runs tasks; absent if the agent is too old to. */
+  readonly runsTasks?: boolean;
 }
 
 /** What a Python worker needs. */
@@ -41,6 +43,8 @@ export interface WorkerRequirements {
   readonly architecture: string | null;
   /** Null if it is not Python. */
   readonly python: PythonRequirements | null;
+  /** Whether it is a task; absent for workers. */
+  readonly isTask?: boolean;
 }
 
 const lacksShown = 3;
@@ -53,7 +57,8 @@ export function packageKey(name: string): string {
 /** What the host does not have, as in `it has no Python 3.11`; null if it has everything. Absent abilities: the machine of the home. */
 export function lackOf(abilities: HostAbilities | undefined, needs: WorkerRequirements | undefined): string | null {
   if (abilities === undefined || needs === undefined) return null;
-  const { isolation, architecture, pythons } = abilities;
+  const { isolation, architecture, pythons, runsTasks = false } = abilities;
+  if (needs.isTask === true && !runsTasks) return 'its agent is too old to run tasks';
   if (needs.code !== 'none' && isolation === 'unavailable') return 'it cannot isolate foreign code';
   if (needs.code === 'confined' && isolation === 'none') return 'it does not isolate foreign code, and the machine of the home does';
   if (needs.architecture !== null && architecture !== null && architecture !== needs.architecture)

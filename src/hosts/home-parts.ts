@@ -1,4 +1,4 @@
-/** What the home does on its own machine only: tasks, borrowed workers, Python environments, foreign code. */
+/** What the home does on its own machine only: borrowed workers, Python environments, foreign code. */
 import type { BorrowOptions, LocalProvider, WorkerLimits } from '../providers/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 
@@ -15,10 +15,6 @@ export class HomeParts {
 
   get isolation(): LocalProvider['isolation'] {
     return this.#local.isolation;
-  }
-
-  get tasks(): LocalProvider['tasks'] {
-    return this.#local.tasks;
   }
 
   hasForeignUsers(): boolean {

@@ -116,6 +116,32 @@ export class HostCalls {
     });
   }
 
+  /** As `command`, but the answer has bytes, at most `bytesMax`. A larger one ends the link. */
+  commandBytes(message: object, bytesMax: number): Promise<{ readonly message: unknown; readonly bytes: Buffer }> {
+    return new Promise((resolve, reject) => {
+      const call = this.#next();
+      const answered = (answer: Frame): void => {
+        if (answer.kind !== hostKinds.bytes) throw malformedFrame('the answer to a command has another kind');
+        const bytes = readFrameBody(answer);
+        if (bytes.length > bytesMax) throw malformedFrame(`an answer has ${bytes.length} bytes, expected at most ${bytesMax}`);
+        resolve({ message: answer.message, bytes });
+      };
+      this.#send(call, jsonFrame(call, hostKinds.command, message), { answered, failed: reject });
+    });
+  }
+
+  /** Sends a piece of an input of a task. Resolves when it is written. Rejects as `command`. */
+  taskPiece(message: object, bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const call = this.#next();
+      const answered = (answer: Frame): void => {
+        if (answer.kind !== hostKinds.done) throw malformedFrame('the answer to a piece has another kind');
+        resolve();
+      };
+      this.#send(call, payloadFrame(call, hostKinds.taskPiece, { ...message }, bytes), { answered, failed: reject });
+    });
+  }
+
   /** Takes a frame that belongs to a call. Throws if it is malformed. */
   take(frame: Frame): void {
     const { call, kind, message } = frame;

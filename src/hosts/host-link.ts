@@ -24,6 +24,7 @@ import {
   type WorkerReport,
   type WorkerUsage,
 } from './link/reports.ts';
+import { readTaskIds, readTaskReport, readTaskUsage, type TaskReport, type TaskUsage } from './link/task-messages.ts';
 
 /** An agent reads 16 ranges at once: of four objects, four each. Those that it has read may still count here for a moment. */
 const rangesMax = 32;
@@ -40,6 +41,10 @@ export interface HostLinkDeps {
   /** All workers were reported: these, by their keys. */
   readonly onWorkers: (keys: ReadonlySet<string>) => void;
   readonly onUsage: (usage: readonly WorkerUsage[], warmWorkers: number) => void;
+  readonly onTask: (report: TaskReport) => void;
+  /** All tasks were reported: these. */
+  readonly onTasks: (ids: ReadonlySet<string>) => void;
+  readonly onTaskUsage: (usage: readonly TaskUsage[]) => void;
   readonly onExit: (key: string, exit: HostExit | null) => void;
   /** `ageMs`: since it was printed. */
   readonly onLine: (key: string, line: string, requestIds: readonly string[], ageMs: number) => void;
@@ -84,7 +89,7 @@ export class HostLink {
     });
     this.calls = new HostCalls(this.#channel);
     this.#ranges = new RangeAnswers({ channel: this.#channel, openMax: rangesMax, read: (sha256, start) => deps.readRange(sha256, start) });
-    this.#channel.send(0, jsonFrame(0, hostKinds.welcome, { epoch: deps.epoch, claims: true, peers: true }));
+    this.#channel.send(0, jsonFrame(0, hostKinds.welcome, { epoch: deps.epoch, claims: true, peers: true, tasks: true }));
   }
 
   /** Since the last byte of the agent. */
@@ -100,6 +105,16 @@ export class HostLink {
   /** Resolves when the agent has done it. Rejects with its error, and with `WorkerLost` if the link ends. */
   command(message: object): Promise<unknown> {
     return this.calls.command({ ...message, epoch: this.#deps.epoch });
+  }
+
+  /** As `HostCalls.commandBytes`. */
+  commandBytes(message: object, bytesMax: number): ReturnType<HostCalls['commandBytes']> {
+    return this.calls.commandBytes({ ...message, epoch: this.#deps.epoch }, bytesMax);
+  }
+
+  /** As `HostCalls.taskPiece`. */
+  taskPiece(message: object, bytes: Uint8Array): Promise<void> {
+    return this.calls.taskPiece({ ...message, epoch: this.#deps.epoch }, bytes);
   }
 
   /** The agent stops for good. */
@@ -122,12 +137,18 @@ export class HostLink {
       case hostKinds.replied:
       case hostKinds.piece:
       case hostKinds.bodyTaken:
+      case hostKinds.bytes:
         return this.calls.take(frame);
+      case hostKinds.taskReport:
+        return deps.onTask(readTaskReport(message));
+      case hostKinds.tasks:
+        return deps.onTasks(readTaskIds(message));
       case hostKinds.report:
         return deps.onReport(readReport(message));
       case hostKinds.workers:
         return deps.onWorkers(readKeys(message));
       case hostKinds.usage:
+        deps.onTaskUsage(readTaskUsage(message));
         return deps.onUsage(readUsage(message), readWarmWorkers(message));
       case hostKinds.exit: {
         const { key, exit } = readExit(message);

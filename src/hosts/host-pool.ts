@@ -34,8 +34,8 @@ export class HostPool {
     this.hosts = sorted.map((facts) => ({
       facts,
       zone: zoneIndex.get(facts.zone) ?? 0,
-      cpuFreeMilli: facts.cpuMilli,
-      memoryFreeMiB: facts.memoryMiB,
+      cpuFreeMilli: facts.cpuMilli - (facts.tasks?.cpuMilli ?? 0),
+      memoryFreeMiB: facts.memoryMiB - (facts.tasks?.memoryMiB ?? 0),
       onDevices: new Map(),
       instances: new Map(),
     }));

@@ -29,6 +29,8 @@ export interface HostFacts {
   readonly isOnNotice: boolean;
   /** Takes a worker only if no other host has room for it: the machine of a home with `--local-workers when-needed`. */
   readonly isLastResort: boolean;
+  /** What its tasks occupy; absent: it has none. */
+  readonly tasks?: Pick<WorkerSize, 'cpuMilli' | 'memoryMiB'>;
   /** Absent: it can do all that the home can. */
   readonly abilities?: HostAbilities;
 }

@@ -6,7 +6,7 @@ import { floats, HostsFixture, socketPair, storedModel, storedPath, until, viewW
 import { homePython, skipPython, sumModel } from '../../test/hosts-python.ts';
 import { modelPath } from '../../test/models/index.ts';
 import { defined } from '../defined.ts';
-import { type Frame, FrameReader, messageFrame } from '../runtime/index.ts';
+import { type Frame, FrameReader, messageFrame, payloadFrame } from '../runtime/index.ts';
 import { hostKinds } from './link/host-frames.ts';
 import type { WorkerReport } from './link/reports.ts';
 import type { PlacedProvider } from './placed-provider.ts';
@@ -47,6 +47,11 @@ function report(changes: Partial<Record<keyof WorkerReport, unknown>>): object {
   return { ...base, signature: { inputs: [], outputs: [] }, missing: [], ...changes };
 }
 
+function taskReport(changes: object): object {
+  return { id: 't/1/1', digest: 'd', state: 'running', pid: 1, end: null, threads: 1, memoryMiB: 1, ...changes };
+}
+
+const at = { id: 't/1/1', folder: '/none', host: 'liar' };
 const isLinked = (): boolean => home.linked.host('liar')?.hasLink === true;
 
 for (const [what, kind, message, call] of [
@@ -67,6 +72,14 @@ for (const [what, kind, message, call] of [
   ['an exit without a reason', hostKinds.exit, { key: 'k', exit: {} }, 0],
   ['a message that is null', hostKinds.usage, null, 0],
   ['a number of warm workers that is none', hostKinds.usage, { workers: [], warm: -1 }, 0],
+  ['a task without an id', hostKinds.taskReport, taskReport({ id: '' }), 0],
+  ['a task in an unknown state', hostKinds.taskReport, taskReport({ state: 'paused' }), 0],
+  ['a task that occupies less than nothing', hostKinds.taskReport, taskReport({ memoryMiB: -1 }), 0],
+  ['a task that ended without an end', hostKinds.taskReport, taskReport({ state: 'ended' }), 0],
+  ['a task that ended for an unknown reason', hostKinds.taskReport, taskReport({ state: 'ended', end: { why: 'magic' } }), 0],
+  ['more tasks than a machine can have', hostKinds.tasks, { ids: Array.from({ length: 1001 }, (_, i) => `t${i}`) }, 0],
+  ['use of a task that is not a number', hostKinds.usage, { workers: [], tasks: [{ id: 't', cpuMs: 'x' }] }, 0],
+  ['bytes that nothing asked for', hostKinds.bytes, { bytes: 0 }, 3],
   ['a command of a home', hostKinds.command, { method: 'stop', key: 'k', epoch: 9 }, 1],
   ['a frame of an unknown kind', 99, {}, 0],
 ] as const) {
@@ -75,6 +88,40 @@ for (const [what, kind, message, call] of [
     await until(() => !isLinked(), 'the link has ended');
   });
 }
+
+test('tasks that the home never started are not its tasks, and one that has ended does not run again', async () => {
+  const end = { code: 0, signal: null, why: 'exit', detail: null, peakRssBytes: 1, cpuMs: 1, startedAtMs: 1, atMs: 2 };
+  send(hostKinds.taskReport, taskReport({ state: 'ended', end }));
+  await until(() => home.linked.host('liar')?.tasks.views.length === 1, 'it is reported');
+  assert.deepEqual([home.tasks.list(), isLinked()], [[], true]);
+  send(hostKinds.tasks, { ids: ['t/1/1'] });
+  await home.tasks.discardOthers('/none', []);
+  await until(() => received.some(({ message }) => (message as { method?: string })?.method === 'task-discard'), 'it is to end');
+  send(hostKinds.taskReport, taskReport({}));
+  await until(() => !isLinked(), 'the link has ended');
+});
+
+test('an answer that is larger than its file, its listing or its page can be ends the link', async () => {
+  for (const [ask, body] of [
+    [() => home.tasks.files(at, 'model'), Buffer.from(JSON.stringify({ files: [{ path: '../x', bytes: 1, modifiedAtMs: 1 }], notes: [] }))],
+    [() => home.tasks.files(at, 'model'), Buffer.from('[')],
+    [() => home.tasks.openFile(at, 'model', 'x'), Buffer.alloc(600_000)],
+    [() => home.tasks.output(at.id, 0), Buffer.alloc(2_200_000, '{}\n')],
+  ] as const) {
+    send(hostKinds.taskReport, taskReport({}));
+    send(hostKinds.tasks, { ids: ['t/1/1'] });
+    await until(() => home.linked.host('liar')?.tasks.isReported === true, 'it is reported');
+    await home.tasks.find(at, new AbortController().signal);
+    received.splice(0);
+    const answered = assert.rejects(ask());
+    await until(() => received.some(({ kind }) => kind === hostKinds.command), 'it is asked');
+    const { call } = received.find(({ kind }) => kind === hostKinds.command) as Frame;
+    for (const part of payloadFrame(call, hostKinds.bytes, { size: 1, identity: '1' }, body)) socket.write(part);
+    await answered;
+    if (isLinked()) continue; // the answer was refused alone
+    await link();
+  }
+});
 
 test('workers that the home never started are not served', async () => {
   send(hostKinds.report, report({ key: 'mine' }));

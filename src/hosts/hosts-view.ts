@@ -32,6 +32,8 @@ export interface ObservedHost extends Omit<HostFacts, 'state' | 'isOnNotice'> {
   /** Where its agent connects from; null if it is not known. */
   readonly address: string | null;
   readonly workers: readonly HostWorker[];
+  /** Its tasks, running or ended; absent for the home. */
+  readonly taskCount?: number;
 }
 
 /** A worker that is placed, for placement and for its display. */

@@ -20,6 +20,8 @@ export interface HomePython {
   readonly hasNetwork: boolean;
   /** Rejects if there is no such environment. */
   readonly factsOf: (environment: EnvironmentRef) => Promise<EnvironmentFacts>;
+  /** Versions of the packages of an interpreter without a lock. Absent: tasks with one stay on the home. */
+  readonly packagesOf?: (name: string | null) => Promise<Readonly<Record<string, string>>>;
   /** Rejects if it cannot be made. */
   readonly archiveOf: (lock: string) => Promise<HomeArchive>;
 }
@@ -35,6 +37,8 @@ export interface KnownRequirementsDeps {
 export class KnownRequirements {
   readonly #deps: KnownRequirementsDeps;
   readonly #facts = new Map<string, EnvironmentFacts>();
+  /** Of interpreters without a lock, by the name of the environment. */
+  readonly #packages = new Map<string, Readonly<Record<string, string>>>();
 
   constructor(deps: KnownRequirementsDeps) {
     this.#deps = deps;
@@ -49,6 +53,33 @@ export class KnownRequirements {
     } catch (error) {
       this.#deps.log.warn({ worker: id, error: messageOf(error) }, 'the environment of a worker is not known: it stays on this machine');
     }
+  }
+
+  /** As `learn`, for a task. */
+  async learnTask(environment: EnvironmentRef | null): Promise<void> {
+    const home = this.#deps.python;
+    if (environment === null || home === undefined || this.ofTask(environment) !== null) return;
+    const key = keyOf(environment);
+    try {
+      const facts = await home.factsOf(environment);
+      if (environment.lock === null && home.packagesOf !== undefined) this.#packages.set(key, await home.packagesOf(environment.name));
+      this.#facts.set(key, facts);
+    } catch (error) {
+      this.#deps.log.debug({ environment: key, error: messageOf(error) }, 'the environment of a task is not known yet');
+    }
+  }
+
+  /** What any code of a task may import is not known, so without a lock all packages must be the same. Null: it runs on the home only. */
+  ofTask(environment: EnvironmentRef | null): WorkerRequirements | null {
+    const code = this.#deps.isConfined() ? 'confined' : 'foreign';
+    if (environment === null) return { code, architecture: process.arch, python: null, isTask: true };
+    const { name, lock } = environment;
+    const facts = this.#facts.get(keyOf(environment));
+    const libraries = lock === null ? this.#packages.get(keyOf(environment)) : {};
+    if (facts === undefined || libraries === undefined) return null;
+    const { version, platform } = facts;
+    const python = { name: (name ?? 'default').toLowerCase(), lock, version, platform, libraries };
+    return { code, architecture: null, python, isTask: true };
   }
 
   /** Null: its Python is only on the machine of the home. */

@@ -1,6 +1,6 @@
 /** What placement and operators see of a linked host, and of the machine of the home, which is a host as well. */
 import type { WorkerSpec, WorkerView } from '../providers/index.ts';
-import type { HostFacts } from './host.ts';
+import type { HostFacts, WorkerSize } from './host.ts';
 import type { HostWorker, ObservedHost, PlacedSpec } from './hosts-view.ts';
 import type { RemoteHost } from './remote-host.ts';
 
@@ -23,8 +23,15 @@ export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolea
     address: host.address,
     ...factsOf(host.workers),
     warmWorkers: host.warmWorkers,
+    tasks: sizeOf(host.tasks),
+    taskCount: host.tasks.count,
     workers: host.workers.map((view) => ({ ...workerOn(host.name, view, specOf), isStopgap: false })),
   };
+}
+
+function sizeOf({ sizes }: RemoteHost['tasks']): Pick<WorkerSize, 'cpuMilli' | 'memoryMiB'> {
+  const sum = (of: (size: (typeof sizes)[number]) => number): number => sizes.reduce((all, size) => all + of(size), 0);
+  return { cpuMilli: sum(({ threads }) => 1000 * threads), memoryMiB: sum(({ memoryMiB }) => memoryMiB) };
 }
 
 /** How the home is used for workers. */

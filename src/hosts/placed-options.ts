@@ -1,5 +1,5 @@
 /** What the workers of the home and of its hosts are placed by. */
-import type { LocalProvider, Provider } from '../providers/index.ts';
+import type { LocalProvider, Provider, Tasks } from '../providers/index.ts';
 import type { PlacedSpec } from './hosts-view.ts';
 import type { HomePython } from './known-requirements.ts';
 import type { LinkedHostsDeps } from './linked-hosts.ts';
@@ -23,7 +23,7 @@ export interface PlacementListener {
 }
 
 /** The provider of the machine of the home, without what only it can link. */
-export type HomeProvider = Omit<Pick<LocalProvider, keyof LocalProvider>, 'link' | 'open'> & Provider;
+export type HomeProvider = Omit<Pick<LocalProvider, keyof LocalProvider>, 'link' | 'open' | 'tasks'> & Provider & { readonly tasks: Tasks };
 
 export interface PlacedProviderOptions
   extends Pick<LinkedHostsDeps, 'clock' | 'log' | 'epoch' | 'fetch' | 'onLine' | 'expected' | 'expectedMs' | 'times'> {
@@ -37,6 +37,8 @@ export interface PlacedProviderOptions
   readonly localWorkers?: LocalWorkers;
   /** Absent: Python models stay on the home. */
   readonly python?: HomePython;
+  /** As `PlacedTasksDeps.lostMs`. */
+  readonly taskLostMs?: number;
 }
 
 /** Whether the home runs workers that hosts could run: as any host does, only if no host has room, or never. */

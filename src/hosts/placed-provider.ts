@@ -1,6 +1,6 @@
 /**
  * The workers of the home and of its hosts as one provider. It decides where a worker starts, adopts workers that an earlier home started,
- * and moves workers away from hosts that are lost or draining. Borrowed workers and tasks stay on the machine of the home.
+ * and moves workers away from hosts that are lost or draining. Borrowed workers stay on the machine of the home.
  */
 import { type Clock, every } from '../clock.ts';
 import { defined } from '../defined.ts';
@@ -20,7 +20,9 @@ import { localReason } from './link/worker-spec.ts';
 import { LinkedHosts } from './linked-hosts.ts';
 import { RoundLimits } from './move-limits.ts';
 import { observedHome, observedHost } from './observed-hosts.ts';
+import { openPlacedTasks } from './open-placed-tasks.ts';
 import type { HomeProvider, LocalWorkers, PlacedProviderOptions, PlacementListener } from './placed-options.ts';
+import type { PlacedTasks } from './placed-tasks.ts';
 import type { NewPlacement } from './placement-decisions.ts';
 import { type MoveCause, planMoves } from './plan-moves.ts';
 import { specDigest } from './remote-worker.ts';
@@ -37,6 +39,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #log: Log;
   readonly #linked: LinkedHosts;
   readonly #needs: KnownRequirements;
+  readonly tasks: PlacedTasks;
   /** The name of the host of each worker that is not on the home. */
   readonly #hostOf = new Map<string, string>();
   /** Workers that no host has room for, with the reason. */
@@ -74,6 +77,8 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       ...options,
       ...defined({ archiveOf: options.python?.archiveOf }),
       onChange: (view) => this.#changed(view),
+      onTask: (view) => this.tasks.changed(view),
+      onTasks: (host) => this.tasks.reported(host),
       onEnded: (id, exit) => this.#ended(id, exit),
       onWrongBytes: (host, sha256, toHost) => this.#listener.sentWrongBytes(host, sha256, toHost),
       onLinked: () => this.#hostsChanged(),
@@ -86,6 +91,13 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
         this.#leaving.add(host.name);
         this.#round();
       },
+    });
+    this.tasks = openPlacedTasks(options, {
+      linked: this.#linked,
+      needs: this.#needs,
+      observed: () => this.#observed(),
+      wantedOf: (host) => this.#wanted(host),
+      isLeaving: (host) => this.#leaving.has(host),
     });
     this.#moves = new WorkerMoves({
       clock,
@@ -188,6 +200,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopRounds();
+    this.tasks.close();
     this.#linked.close();
     await this.#options.local.close();
   }
@@ -355,6 +368,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     const host = this.#linked.host(name);
     if (host === undefined) return;
     this.#removed.add(name);
+    this.tasks.forget(name);
     host.lose('the host was removed');
     this.#round();
   }
@@ -444,7 +458,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   #dismissDrained(): void {
     for (const name of this.#leaving) {
       const host = this.#linked.host(name);
-      if (host !== undefined && host.workers.length > 0) continue;
+      if (host !== undefined && host.workers.length + host.tasks.count > 0) continue;
       this.#leaving.delete(name);
       host?.dismiss('its workers run on other hosts');
       this.#linked.remove(name);

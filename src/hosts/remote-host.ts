@@ -8,12 +8,13 @@ import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { MeasuredLink } from '../links/index.ts';
 import type { Log } from '../logs/index.ts';
-import type { WorkerSpec, WorkerView } from '../providers/index.ts';
+import type { TaskView, WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { malformedFrame } from '../runtime/index.ts';
 import type { HostAbilities } from './abilities.ts';
 import type { SentArchive } from './agent/agent-link.ts';
 import { HostLink } from './host-link.ts';
+import { HostTasks } from './host-tasks.ts';
 import { readFileRange } from './link/object-ranges.ts';
 import type { ObjectQuery } from './link/peer-messages.ts';
 import { type HostExit, type WorkerReport, type WorkerUsage, workersMax } from './link/reports.ts';
@@ -57,9 +58,13 @@ export interface RemoteHostDeps {
   /** The archive of a Python environment, on the home. Absent: there are none. */
   readonly archiveOf?: (lock: string) => Promise<HomeArchive>;
   readonly onChange: (view: WorkerView) => void;
+  /** Of a task. */
+  readonly onTask: (view: TaskView) => void;
   readonly onEnded: (workerId: string, exit: WorkerExit | null) => void;
   /** `ageMs`: since it was printed. */
   readonly onLine: (spec: WorkerSpec, line: string, requestIds: readonly string[], ageMs: number) => void;
+  /** It has reported all its tasks. */
+  readonly onTasks: (host: RemoteHost) => void;
   /** It has reported all its workers. */
   readonly onLinked: (host: RemoteHost) => void;
   /** It has been away for too long. */
@@ -88,6 +93,7 @@ export class RemoteHost {
   readonly #times: RemoteHostTimes;
   /** By the ids of their specifications. */
   readonly #workers = new Map<string, RemoteWorker>();
+  readonly tasks: HostTasks;
   readonly #byKey = new Map<string, RemoteWorker>();
   /** Reported workers that nothing here wants yet, by their keys. */
   readonly #unclaimed = new Map<string, WorkerReport>();
@@ -118,6 +124,7 @@ export class RemoteHost {
     this.capacity = capacity;
     this.abilities = abilities;
     this.#deps = deps;
+    this.tasks = new HostTasks({ host: name, onChange: deps.onTask });
   }
 
   /** Whether commands reach it now. */
@@ -210,6 +217,12 @@ export class RemoteHost {
         this.#measured(usage);
       },
       onExit: (key, exit) => this.#ended(key, exit),
+      onTask: (report) => this.tasks.reported(report),
+      onTasks: (ids) => {
+        this.tasks.reportedAll(ids);
+        this.#deps.onTasks(this);
+      },
+      onTaskUsage: (usage) => this.tasks.measured(usage),
       onLine: (key, line, requestIds, ageMs) => {
         const spec = this.#specOf(key);
         if (spec !== undefined) this.#deps.onLine(spec, line, requestIds, ageMs);
@@ -223,6 +236,7 @@ export class RemoteHost {
       },
     });
     this.#link = link;
+    this.tasks.linked(link);
     this.#address = socketAddress(socket);
     const { isolation, architecture } = abilities;
     const pythons = abilities.pythons.map(({ name, version }) => `${name} ${version}`);
@@ -318,6 +332,7 @@ export class RemoteHost {
     this.#cancelUnclaimed();
     const link = this.#link;
     this.#link = null;
+    this.tasks.unlinked();
     link?.close(why);
   }
 
@@ -420,6 +435,7 @@ export class RemoteHost {
   #unlinked(why: string): void {
     const { clock, log } = this.#deps;
     this.#link = null;
+    this.tasks.unlinked();
     this.#unlinkedAtMs = clock.nowMs();
     this.#isReported = false;
     this.#cancelUnclaimed();
@@ -434,9 +450,9 @@ export class RemoteHost {
     });
   }
 
-  /** Of the environments of its workers. */
+  /** Of the environments of its workers and tasks. */
   get #locks(): ReadonlySet<string> {
-    return new Set([...this.#workers.values()].flatMap(({ spec }) => spec.python?.environment.lock ?? []));
+    return new Set([...[...this.#workers.values()].flatMap(({ spec }) => spec.python?.environment.lock ?? []), ...this.tasks.locks]);
   }
 
   async #archiveOf(lock: string): Promise<HomeArchive> {
@@ -457,7 +473,7 @@ export class RemoteHost {
     return { peers: await peers.find(this.asPeer, query.sha256, query.without) };
   }
 
-  /** A host reads nothing but what its workers load. */
+  /** A host reads nothing but what its workers load and what its tasks are given. */
   async #fetch(sha256: string): Promise<string> {
     const isLoaded = [...this.#workers.values()].some(({ spec }) =>
       [spec.artifact, ...(spec.plans?.others ?? [])].some((artifact) =>
@@ -466,6 +482,8 @@ export class RemoteHost {
     );
     const archive = [...this.#locks].map((lock) => this.#archives.get(lock)).find((each) => each?.sha256 === sha256);
     if (archive !== undefined) return archive.path;
+    const lent = this.tasks.lent(sha256);
+    if (lent !== undefined) return lent();
     if (!isLoaded) throw new PlatformError('forbidden', `no worker of host ${this.name} loads the object ${sha256}`);
     return this.#deps.fetch(sha256);
   }

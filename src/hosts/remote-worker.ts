@@ -8,10 +8,15 @@ import type { RemoteWorkerLink } from './remote-worker-link.ts';
 /** Workers with equal digests are interchangeable: they differ in their ids only. 64 hexadecimal digits. */
 export function specDigest(spec: WorkerSpec): string {
   const { id: _id, ...others } = spec;
-  return createHash('sha256').update(canonical(others)).digest('hex');
+  return canonicalDigest(others);
 }
 
-/** JSON with sorted members: two homes of one version write the same. */
+/** Two homes of one version make the same. */
+export function canonicalDigest(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex');
+}
+
+/** JSON with sorted members. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, member: unknown) =>
     typeof member === 'object' && member !== null && !Array.isArray(member)

@@ -25,12 +25,14 @@ export { findForks } from './python/fork-check.ts';
 export type { ForkServerView } from './python/fork-servers.ts';
 export { type PythonSettings, pythonSettings } from './python/python-settings.ts';
 export type {
+  FreeCapacity,
   OpenedTaskFile,
   PreparedFolder,
   TaskAddress,
   TaskBind,
   TaskEnd,
   TaskEndCause,
+  TaskEviction,
   TaskFile,
   TaskFileList,
   TaskFiles,
@@ -45,3 +47,4 @@ export type {
   TaskView,
 } from './tasks/task.ts';
 export { taskFilesMax } from './tasks/task-files.ts';
+export { taskOutputOf } from './tasks/task-output.ts';

@@ -1,6 +1,7 @@
 /** Workers as local processes. */
 import assert from 'node:assert/strict';
 import { type Clock, every } from '../clock.ts';
+import { defined } from '../defined.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { EnvironmentRef } from '../python-model.ts';
@@ -52,6 +53,8 @@ export interface LocalProviderOptions {
   readonly changeModel?: FileChange;
   /** Absent: this server runs no Python. */
   readonly python?: PythonHost;
+  /** As `LocalTasksOptions.isServed`. */
+  readonly areTasksServed?: () => boolean;
   /** Instance types whose Python workers use a device of this machine; default none. */
   readonly accelerators?: AcceleratedTypes;
 }
@@ -107,7 +110,7 @@ export class LocalProvider implements Provider {
   readonly #endListeners = new Set<(id: string, end: WorkerExit | null) => void>();
   readonly #startListeners = new Set<PythonStartListener>();
   readonly #borrowers = new ConcurrencyLimiter(borrowedMax);
-  readonly #options: Pick<LocalProviderOptions, 'python'>;
+  readonly #options: Pick<LocalProviderOptions, 'python' | 'areTasksServed'>;
   readonly #onLine: LocalProviderOptions['onLine'];
   readonly #fetchFile: LocalProviderOptions['fetchFile'];
   readonly #changeModel: LocalProviderOptions['changeModel'];
@@ -162,7 +165,8 @@ export class LocalProvider implements Provider {
     };
     const pool = new WarmPool(deps, this.#warmWorkers);
     const forkServers = new ForkServers(deps);
-    const tasks = new LocalTasks({ clock: this.#clock, log: this.#log, stateDirectory: this.#stateDirectory, isolation, cgroups });
+    const own = { clock: this.#clock, log: this.#log, stateDirectory: this.#stateDirectory };
+    const tasks = new LocalTasks({ ...own, isolation, cgroups, ...defined({ isServed: this.#options.areTasksServed }) });
     tasks.open();
     this.#opened = { listener, cgroups, isolation, pool, deps, forkServers, tasks, removeFolder };
     this.#cancelCheck = every(this.#clock, checkEveryMs, () => {

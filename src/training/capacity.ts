@@ -15,6 +15,8 @@ export interface WaitingJob {
 export interface RunningJob extends WaitingJob {
   /** Being stopped or interrupted: its cores become free soon. */
   readonly isEnding: boolean;
+  /** Its cores are those of a host. Absent: those of this machine. */
+  readonly isElsewhere?: boolean;
 }
 
 /** The machine, and what serving needs of it. */
@@ -29,6 +31,8 @@ export interface MachineCapacity {
 export interface CapacityDecision {
   /** In the order in which they start. */
   readonly start: readonly string[];
+  /** Those of them that start on hosts. */
+  readonly elsewhere: ReadonlySet<string>;
   /** Spot jobs to interrupt, the youngest first. */
   readonly interrupt: readonly string[];
   /** Whole cores beside serving and running jobs. */
@@ -45,22 +49,28 @@ export function coresForJobs({ cores, servingCores }: MachineCapacity): number {
 
 /**
  * Starts the oldest jobs of the highest priority while they fit, spot jobs after others. A job that does not fit blocks all jobs behind it, so a large job does
- * not wait forever. If nothing runs, the first job starts even if it needs more cores than are free: its CPU weight is below that of serving.
+ * not wait forever. `takes`: whether a host has room for a job, which it then has less of; asked before the cores of this machine are used. If nothing runs here, the first job starts even if it needs more cores than are free: its CPU weight is below that of serving.
  */
-export function decideCapacity(
-  waiting: readonly WaitingJob[],
-  running: readonly RunningJob[],
+export function decideCapacity<Job extends WaitingJob>(
+  waiting: readonly Job[],
+  allRunning: readonly RunningJob[],
   capacity: MachineCapacity,
+  takes: (job: Job) => boolean = () => false,
 ): CapacityDecision {
+  const running = allRunning.filter(({ isElsewhere = false }) => !isElsewhere);
   const used = running.reduce((sum, { threads }) => sum + threads, 0);
   let free = Math.max(0, coresForJobs(capacity) - used);
   const freeCores = free;
   const start: string[] = [];
+  const elsewhere = new Set<string>();
   const queue = waiting.toSorted(startsBefore);
   let isIdle = running.length === 0;
   let blocked: WaitingJob | null = null;
   for (const job of queue) {
-    if (job.threads <= free || isIdle) {
+    if (takes(job)) {
+      start.push(job.name);
+      elsewhere.add(job.name);
+    } else if (job.threads <= free || isIdle) {
       start.push(job.name);
       free = Math.max(0, free - job.threads);
       isIdle = false;
@@ -69,7 +79,7 @@ export function decideCapacity(
       break;
     }
   }
-  return { start, interrupt: blocked === null ? [] : interrupted(blocked, free, running), freeCores };
+  return { start, elsewhere, interrupt: blocked === null ? [] : interrupted(blocked, free, running), freeCores };
 }
 
 /** The youngest spot jobs whose cores an on-demand job needs; none if they would not suffice. */

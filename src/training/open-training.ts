@@ -164,6 +164,7 @@ function jobInstance(prices: PriceTable, cores: number, { instanceType: name, is
     .sort(([, a], [, b]) => a.memoryMiB - b.memoryMiB);
   return {
     threads: threadsOf(type, cores),
+    vcpus: threadsOf(type, Number.POSITIVE_INFINITY),
     memoryMiB: type.memoryMiB,
     largerType: larger[0]?.[0] ?? null,
     usdPerHour: isSpot ? (type.usdPerHourSpot ?? type.usdPerHour) : type.usdPerHour,

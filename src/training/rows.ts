@@ -36,8 +36,9 @@ export interface TrainingProgress extends TrainingLife {
   readonly notes: readonly string[];
   /** What a processing job wrote to `/opt/ml/output/message`. */
   readonly exitMessage?: string;
-  /** The host that runs the current attempt; null or absent: the machine of the server. */
+  /** The host that runs the current attempt, and why it does; null or absent: the machine of the server. */
   readonly host?: string | null;
+  readonly placedBecause?: string | null;
   readonly data: Readonly<Record<string, ChannelFacts>>;
   readonly codeSha256: string | null;
   readonly environmentLock: string | null;

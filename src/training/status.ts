@@ -51,6 +51,8 @@ export const trainingSteps = {
   /** The disk of the server is full, for example: the upload is repeated. */
   uploadWaiting: (why: string) => running('Uploading', `${messages.uploading}: waiting to try again, because ${why}`),
   interrupted: running('Interrupted', messages.interrupted),
+  evicted: (host: string, why: 'stopping' | 'draining') =>
+    running('Interrupted', `Training job interrupted: its host ${host} ${why === 'stopping' ? 'stops' : 'is drained'}`),
   restarting: (attempt: number, attempts: number) =>
     running('Restarting', `Restarting training: the task was lost (attempt ${attempt} of ${attempts})`),
   resuming: running('Restarting', 'Restarting training: the server was stopped'),

@@ -67,6 +67,9 @@ export interface TrainingJob {
   readonly transitions: readonly TrainingTransition[];
   /** Counts from 1. */
   readonly attempt: number;
+  /** The host of the current or last attempt, and why it runs there; null: the machine of the server. */
+  readonly host: string | null;
+  readonly placedBecause: string | null;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** Start of the first Downloading. */

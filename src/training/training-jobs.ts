@@ -5,9 +5,11 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { LogGroups } from '../logs/index.ts';
 import type { MetricStore } from '../metrics/index.ts';
 import { nameKey } from '../names.ts';
+import type { TaskAddress, TaskRequest } from '../providers/index.ts';
 import type { Audit, AuditAction, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
+import { requirementsOfTask, taskAddressOf } from './attempts/attempt-place.ts';
 import { checkMetricsTask } from './attempts/match-metrics.ts';
 import { thinned } from './attempts/output-metrics.ts';
 import { TrainingRun } from './attempts/run.ts';
@@ -58,6 +60,8 @@ export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> 
 /** What is held of a job while it waits or runs. Its spec can have half a megabyte, so it is read when it is needed. */
 interface QueuedJob extends WaitingJob {
   readonly maxWaitMs: number | null;
+  /** Null if its instance type is not known. */
+  readonly needs: Omit<TaskRequest, 'id' | 'folder'> | null;
 }
 
 interface Running {
@@ -70,6 +74,8 @@ interface Waiting {
   readonly job: QueuedJob;
   /** The job has started: it continues at once, regardless of the capacity. */
   readonly isBegun: boolean;
+  /** Of its current attempt, as far as it has begun. */
+  readonly host?: string | null;
   /** The last stored message about what it waits for. */
   shown?: string;
 }
@@ -98,13 +104,14 @@ export class TrainingJobs implements Training {
 
   /** Finds the jobs of the previous server. */
   async open(): Promise<void> {
-    const attempts = new Map<string, number>();
-    for await (const { spec, progress, createdAtMs } of this.#deps.rows.unfinished()) {
+    const needed: TaskAddress[] = [];
+    for await (const stored of this.#deps.rows.unfinished()) {
+      const { spec, progress, createdAtMs } = stored;
       const isBegun = progress.status === 'Stopping' || ['Downloading', 'Training', 'Uploading'].includes(progress.secondaryStatus);
-      attempts.set(nameKey(spec.name), progress.attempt);
-      this.#waiting.set(nameKey(spec.name), { job: this.#queued(spec, createdAtMs), isBegun });
+      needed.push(taskAddressOf(this.#deps, stored));
+      this.#waiting.set(nameKey(spec.name), { job: this.#queued(spec, createdAtMs), isBegun, host: progress.host ?? null });
     }
-    await this.#deps.tasks.discardOthers(this.#deps.folder, attempts);
+    await this.#deps.tasks.discardOthers(this.#deps.folder, needed);
   }
 
   /** The address of the server; null before `serve`. */
@@ -360,19 +367,22 @@ export class TrainingJobs implements Training {
   #next(): void {
     if (this.#isClosed || this.#url === null) return;
     for (const [key, waiting] of this.#waiting) if (waiting.isBegun) this.#start(key, waiting);
-    const decision = decideCapacity(this.#waitingJobs(), this.#runningJobs(), this.#capacity());
+    if (this.#waiting.size === 0) return;
+    const capacity = this.#deps.tasks.freeCapacity();
+    const takes = ({ needs }: QueuedJob): boolean => needs !== null && capacity.take(needs);
+    const decision = decideCapacity(this.#waitingJobs(), this.#runningJobs(), this.#capacity(), takes);
     for (const name of decision.start) {
       const key = nameKey(name);
       const waiting = this.#waiting.get(key);
-      if (waiting !== undefined) this.#start(key, waiting);
+      if (waiting !== undefined) this.#start(key, waiting, decision.elsewhere.has(name));
     }
     for (const name of decision.interrupt) this.#running.get(nameKey(name))?.run.interrupt();
   }
 
-  #start(key: string, { job }: Waiting): void {
+  #start(key: string, { job, host = null }: Waiting, isElsewhere = host !== null): void {
     if (this.#running.has(key)) return; // Its previous attempt is ending.
     this.#waiting.delete(key);
-    const run = new TrainingRun(this.#deps, job.name);
+    const run = new TrainingRun(this.#deps, job.name, isElsewhere);
     const ended = run
       .run()
       .then((result) => {
@@ -387,25 +397,21 @@ export class TrainingJobs implements Training {
     this.#running.set(key, { run, job, ended });
   }
 
-  #waitingJobs(): WaitingJob[] {
+  #waitingJobs(): QueuedJob[] {
     return [...this.#waiting.values()].map(({ job }) => job);
   }
 
   #runningJobs(): RunningJob[] {
-    return [...this.#running.values()].map(({ job, run }) => ({ ...job, isEnding: run.isEnding }));
+    return [...this.#running.values()].map(({ job, run }) => ({ ...job, isEnding: run.isEnding, isElsewhere: run.isElsewhere }));
   }
 
   #queued(spec: TrainingSpec, createdAtMs: number): QueuedJob {
     const { name, priority, isSpot, maxWaitMs } = spec;
-    return { name, threads: this.#threadsOf(spec), priority, createdAtMs, isSpot, maxWaitMs };
-  }
-
-  /** A type can be gone from the prices since the last start: then the job starts, and fails with the reason. */
-  #threadsOf(spec: TrainingSpec): number {
+    const job = { name, priority, createdAtMs, isSpot, maxWaitMs };
     try {
-      return this.#deps.instanceOf(spec).threads;
+      return { ...job, threads: this.#deps.instanceOf(spec).threads, needs: requirementsOfTask(this.#deps, spec, null) };
     } catch {
-      return 1;
+      return { ...job, threads: 1, needs: null }; // A type can be gone from the prices: then the job starts, and fails with the reason.
     }
   }
 
@@ -437,7 +443,8 @@ export class TrainingJobs implements Training {
     const live = this.#deps.metrics.last(spec.name);
     const names = new Set(live.map(({ name }) => name));
     const metrics = isOver(status) ? progress.metrics : [...progress.metrics.filter(({ name }) => !names.has(name)), ...live];
-    const life = { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs };
+    const { host = null, placedBecause = null } = progress;
+    const life = { status, secondaryStatus, transitions, attempt, host, placedBecause, startedAtMs, endedAtMs };
     const reason = status === 'Failed' ? failureReason : null;
     const exitMessage = progress.exitMessage ?? null;
     const rest = { exitMessage, metrics, artifactUri, version, notes, data, document, createdBy, usage: this.#usageOf(spec, progress) };

@@ -24,6 +24,11 @@ export const trainingJobBody = z.strictObject({
   transitions: z
     .array(z.strictObject({ status: z.string(), message: z.string(), started_at: time, ended_at: time.nullable() }))
     .describe('The oldest first. The current one has no end, unless the job is over.'),
+  host: z
+    .string()
+    .nullable()
+    .describe('The host of the cluster that runs the current attempt, or ran the last one. null: the machine of the server.'),
+  placed_because: z.string().nullable().describe('Why it runs there. null: there was no choice.'),
   attempt: z.number().describe('Counts from 1; the next one begins from the checkpoints of the one before.'),
   group: z.string().nullable(),
   version: z.string().nullable().describe('The registered version, such as digits/7.'),
@@ -98,6 +103,8 @@ export function trainingJobBodyOf(job: TrainingJob): TrainingJobBody {
       started_at: isoTime(startedAtMs),
       ended_at: timeOrNull(endedAtMs),
     })),
+    host: job.host,
+    placed_because: job.placedBecause,
     attempt: job.attempt,
     group: spec.group,
     version: job.version,

@@ -13,8 +13,10 @@ import { cutText, fieldsOf, keyOf, listOf, numberOf, workersMax } from '../link/
 import { readSpec } from '../link/worker-spec.ts';
 import { failureFrame } from './agent-failures.ts';
 import type { AgentInvocations } from './agent-invocations.ts';
+import type { AgentTasks } from './agent-tasks.ts';
 import type { AgentWorkers } from './agent-workers.ts';
 import type { EpochFence } from './epoch-fence.ts';
+import { obeyTaskCommand, takeTaskPiece } from './task-commands.ts';
 
 /** Lines of workers are kept by the agent while more bytes than this wait to be sent. */
 const lineBytesMax = 1024 * 1024;
@@ -26,6 +28,8 @@ const nodesMax = 1000;
 export interface AgentLinkDeps {
   readonly clock: Clock;
   readonly workers: AgentWorkers;
+  /** Null: this host runs no tasks. */
+  readonly tasks: AgentTasks | null;
   readonly fence: EpochFence;
   readonly invocations: AgentInvocations;
   /** The home has accepted this link, and gets the reports. */
@@ -114,15 +118,17 @@ export class AgentLink {
   #take(frame: Frame): void {
     const { kind, call, message } = frame;
     if (kind === hostKinds.welcome) {
-      const { epoch, claims, peers } = fieldsOf(message);
+      const { epoch, claims, peers, tasks } = fieldsOf(message);
       this.#offersPeers = peers === true;
-      return this.#welcomed(numberOf(epoch), claims === true);
+      return this.#welcomed(numberOf(epoch), { claims: claims === true, takesTasks: tasks === true });
     }
     if (kind === hostKinds.farewell) return this.#deps.onFarewell(cutText(fieldsOf(message)['reason']));
     if (!this.#isWelcome) throw malformedFrame('the home has not said its epoch');
     switch (kind) {
       case hostKinds.command:
         return this.#command(call, message);
+      case hostKinds.taskPiece:
+        return this.#taskPiece(frame);
       case hostKinds.run:
         return this.#run(frame);
       case hostKinds.invoke:
@@ -142,8 +148,8 @@ export class AgentLink {
   }
 
   /** Then come the reports of all workers, and what changes. */
-  #welcomed(epoch: number, claims: boolean): void {
-    const { clock, workers, fence, onWelcome } = this.#deps;
+  #welcomed(epoch: number, { claims, takesTasks }: { readonly claims: boolean; readonly takesTasks: boolean }): void {
+    const { clock, workers, tasks, fence, onWelcome } = this.#deps;
     fence.check(epoch);
     if (this.#isWelcome) return;
     this.#isWelcome = true;
@@ -157,24 +163,52 @@ export class AgentLink {
     for (const report of workers.reports()) this.#channel.send(0, jsonFrame(0, hostKinds.report, report));
     this.#channel.send(0, jsonFrame(0, hostKinds.workers, { keys: workers.keys }));
     if (!claims) workers.claim(workers.keys); // a home of an earlier version
+    if (takesTasks && tasks !== null) this.#reportTasks(tasks);
     this.#stopUsage = every(clock, usageEveryMs, () => {
       workers.reportLoaded();
-      this.#channel.send(0, jsonFrame(0, hostKinds.usage, { workers: workers.usage(), warm: workers.warmWorkers }));
+      this.#channel.send(
+        0,
+        jsonFrame(0, hostKinds.usage, { workers: workers.usage(), warm: workers.warmWorkers, tasks: tasks?.usage() ?? [] }),
+      );
     });
     onWelcome();
   }
 
+  #reportTasks(tasks: AgentTasks): void {
+    tasks.listen((report) => this.#channel.send(0, jsonFrame(0, hostKinds.taskReport, report)));
+    for (const report of tasks.reports()) this.#channel.send(0, jsonFrame(0, hostKinds.taskReport, report));
+    this.#channel.send(0, jsonFrame(0, hostKinds.tasks, { ids: tasks.ids }));
+  }
+
+  /** Every command has the epoch of its sender: a home that was replaced changes nothing. */
   #command(call: number, message: unknown): void {
-    this.#obey(fieldsOf(message)).then(
-      (result) => this.#channel.send(call, jsonFrame(call, hostKinds.done, result)),
+    this.#answer(call, async () => {
+      const fields = fieldsOf(message);
+      this.#deps.fence.check(numberOf(fields['epoch']));
+      const { tasks } = this.#deps;
+      const answer = tasks === null ? null : obeyTaskCommand(tasks, call, fields);
+      return answer ?? jsonFrame(call, hostKinds.done, await this.#obey(fields));
+    });
+  }
+
+  #taskPiece(frame: Frame): void {
+    this.#answer(frame.call, async () => {
+      const { tasks, fence } = this.#deps;
+      fence.check(numberOf(fieldsOf(frame.message)['epoch']));
+      if (tasks === null) throw new PlatformError('unsupported', 'this host runs no tasks');
+      return takeTaskPiece(tasks, frame);
+    });
+  }
+
+  #answer(call: number, obey: () => Promise<Buffer[]>): void {
+    obey().then(
+      (answer) => this.#channel.send(call, answer),
       (error: unknown) => this.#failed(call, error),
     );
   }
 
-  /** Every command has the epoch of its sender: a home that was replaced changes nothing. */
   async #obey(fields: Readonly<Record<string, unknown>>): Promise<object> {
-    const { workers, fence, onNodes, onGrant } = this.#deps;
-    fence.check(numberOf(fields['epoch']));
+    const { workers, onNodes, onGrant } = this.#deps;
     switch (fields['method']) {
       case 'start':
         await workers.start(keyOf(fields['key']), cutText(fields['digest'], 64), readSpec(fields['spec']));
@@ -225,9 +259,10 @@ export class AgentLink {
   }
 
   #end(why: string): void {
-    const { workers, invocations, onEnd } = this.#deps;
+    const { workers, tasks, invocations, onEnd } = this.#deps;
     this.#stopUsage();
     if (this.#isWelcome) workers.listen(null);
+    if (this.#isWelcome) tasks?.listen(null);
     invocations.end();
     this.#requests.end(why);
     onEnd(why);

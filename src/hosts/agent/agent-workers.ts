@@ -28,8 +28,10 @@ export interface AgentWorkersDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly provider: AgentProvider;
-  /** What the workers of this host may hold together. */
+  /** What the workers and tasks of this host may hold together. */
   readonly memoryMiB: number;
+  /** What its tasks hold; default nothing. */
+  readonly tasksMiB?: () => number;
 }
 
 /** A worker that the home has started, with its current link. */
@@ -73,6 +75,11 @@ export class AgentWorkers {
 
   get size(): number {
     return this.#workers.size;
+  }
+
+  /** What its workers may hold together. */
+  get heldMiB(): number {
+    return [...this.#workers.values()].reduce((sum, worker) => sum + worker.spec.memoryMiB, 0);
   }
 
   /** SHA-256 of all files that its workers load. */
@@ -127,8 +134,8 @@ export class AgentWorkers {
   /** Starting the same key again changes nothing. Rejects with `unavailable` if its memory is not free here, or if the agent is closing. */
   async start(key: string, digest: string, spec: WorkerSpec): Promise<void> {
     if (this.#workers.has(key)) return;
-    const heldMiB = [...this.#workers.values()].reduce((sum, worker) => sum + worker.spec.memoryMiB, 0);
     const { memoryMiB, provider } = this.#deps;
+    const heldMiB = this.heldMiB + (this.#deps.tasksMiB?.() ?? 0);
     if (heldMiB + spec.memoryMiB > memoryMiB) {
       const free = Math.max(0, memoryMiB - heldMiB);
       throw new PlatformError(

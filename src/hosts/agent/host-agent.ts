@@ -16,6 +16,7 @@ import { abilityFields } from '../link/abilities.ts';
 import type { AgentArtifacts } from './agent-artifacts.ts';
 import { AgentInvocations } from './agent-invocations.ts';
 import { AgentLink } from './agent-link.ts';
+import type { AgentTasks } from './agent-tasks.ts';
 import { type AgentProvider, AgentWorkers } from './agent-workers.ts';
 import { EpochFence } from './epoch-fence.ts';
 import type { PeerGrants } from './peer-grants.ts';
@@ -25,6 +26,8 @@ export interface HostAgentOptions {
   readonly log: Log;
   readonly provider: AgentProvider;
   readonly artifacts: Pick<AgentArtifacts, 'setLink'>;
+  /** Default: this host runs no tasks. */
+  readonly tasks?: AgentTasks;
   /** Of this agent; no other process uses it. */
   readonly folder: string;
   readonly version: string;
@@ -75,7 +78,7 @@ export class HostAgent {
     this.#bodies = join(folder, 'bodies');
     rmSync(this.#bodies, { recursive: true, force: true }); // of a killed agent
     mkdirSync(this.#bodies, { mode: 0o700 });
-    this.workers = new AgentWorkers({ clock, log, provider, memoryMiB });
+    this.workers = new AgentWorkers({ clock, log, provider, memoryMiB, tasksMiB: () => options.tasks?.heldMiB ?? 0 });
   }
 
   get isLinked(): boolean {
@@ -94,7 +97,7 @@ export class HostAgent {
   }
 
   /**
-   * Asks the home, and the next one if it changes, to move the workers elsewhere. Resolves when they are, when the time is over, or when there
+   * Asks the home, and the next one if it changes, to move the workers and tasks elsewhere. Resolves when they are, when the time is over, or when there
    * has been no home for some seconds.
    */
   async drain(withinMs: number): Promise<void> {
@@ -105,7 +108,12 @@ export class HostAgent {
     void this.dismissed.then(() => (isDismissed = true));
     this.#untilMs = untilMs;
     this.#link?.leave(withinMs);
-    while (!isDismissed && this.workers.size > 0 && clock.nowMs() < untilMs && clock.nowMs() - homeMs < homelessMsMax) {
+    while (
+      !isDismissed &&
+      this.workers.size + (this.#options.tasks?.size ?? 0) > 0 &&
+      clock.nowMs() < untilMs &&
+      clock.nowMs() - homeMs < homelessMsMax
+    ) {
       await new Promise<void>((resolve) => clock.after(drainCheckMs, resolve));
       if (this.isLinked) homeMs = clock.nowMs();
     }
@@ -159,6 +167,7 @@ export class HostAgent {
       const link: AgentLink = new AgentLink(socket, {
         clock,
         workers: this.workers,
+        tasks: this.#options.tasks ?? null,
         fence: this.#fence,
         invocations: new AgentInvocations(this.workers, () => join(this.#bodies, `${this.#bodyCount++}`)),
         onWelcome: () => {

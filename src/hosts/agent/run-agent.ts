@@ -15,6 +15,7 @@ import { FileHasher, VerifiedFiles } from '../../storage/index.ts';
 import { AgentArtifacts } from './agent-artifacts.ts';
 import { AgentHealth } from './agent-health.ts';
 import { type AgentPythonOptions, AgentPythons } from './agent-pythons.ts';
+import { AgentTasks } from './agent-tasks.ts';
 import { HostAgent, type HostAgentOptions } from './host-agent.ts';
 import type { ObjectFile } from './partial-objects.ts';
 import { PeerGrants } from './peer-grants.ts';
@@ -146,28 +147,21 @@ interface AgentDeps {
 /** Opens the provider of this machine, and an agent for it that is not linked yet. */
 async function openAgent(settings: AgentSettings, { clock, log, directory, identity }: AgentDeps, closers: Closers): Promise<HostAgent> {
   const { zone, cpuMilli, memoryMiB, version, keepMs } = settings;
-  const hasher = new FileHasher();
-  closers.add(hasher);
+  const hasher = closers.add(new FileHasher());
   const files = new VerifiedFiles(hasher);
-  const parts: { agent?: HostAgent } = {};
+  const parts: { agent?: HostAgent; tasks?: AgentTasks } = {};
+  const own = { clock, log };
+  const { path } = directory;
   const peers = new PeerLinks({ clock, identity: () => identity.identity });
   closers.add(peers);
-  const artifacts = new AgentArtifacts({
-    clock,
-    log,
-    folder: directory.objects,
-    bytesMax: settings.cacheBytes,
-    verified: files,
-    peers,
-    inUse: () => parts.agent?.workers.artifacts ?? new Set(),
-  });
+  const inUse = (): ReadonlySet<string> => parts.agent?.workers.artifacts ?? new Set();
+  const artifacts = new AgentArtifacts({ ...own, folder: directory.objects, bytesMax: settings.cacheBytes, verified: files, peers, inUse });
   await artifacts.open();
   const serves = await openPeerServer(settings.serve, { clock, log, identity, artifacts }, closers);
   const pythons = await AgentPythons.open({ log, ...settings.python });
   const provider = new LocalProvider({
-    clock,
-    log,
-    stateDirectory: directory.path,
+    ...own,
+    stateDirectory: path,
     warmWorkers: settings.warmWorkers,
     accelerators: settings.accelerators,
     isolation: isolationSettings(null),
@@ -175,44 +169,80 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
     fetchFile: (sha256) => artifacts.fetch(sha256),
     changeModel: (path, change) => files.change(path, change),
     python: { interpreterOf: pythons.interpreterOf, hasNetwork: false, forks: true },
+    areTasksServed: () => parts.agent?.isLinked === true,
   });
   await provider.open();
   closers.add(provider);
-  const environments = new ArchivedEnvironments({
-    clock,
-    log,
-    directory: join(directory.path, 'environments'),
-    interpreters: pythons.interpreters,
-    fetch: (lock) => artifacts.environment(lock),
-    inUse: () => parts.agent?.workers.environments ?? new Set(),
-    limitMemory: (pid, bytesMax) => provider.limitMemory(pid, bytesMax),
-  });
-  await environments.open();
+  const environments = await openEnvironments({ ...own, path, pythons, artifacts, provider }, () => [
+    ...(parts.agent?.workers.environments ?? []),
+    ...(parts.tasks?.environments ?? []),
+  ]);
   closers.add(environments);
   pythons.use(environments);
+  const workersMiB = (): number => parts.agent?.workers.heldMiB ?? 0;
+  const fetch = (sha256: string): Promise<string> => artifacts.fetch(sha256);
+  const { interpreterOf } = pythons;
+  const tasks = new AgentTasks({
+    ...own,
+    tasks: provider.tasks,
+    folder: join(path, 'training'),
+    fetch,
+    interpreterOf,
+    memoryMiB,
+    workersMiB,
+  });
+  await tasks.open();
+  parts.tasks = tasks;
+  const isolation = provider.isolation?.mode ?? 'unavailable';
   const agent = new HostAgent({
-    clock,
-    log,
+    ...own,
     provider,
     artifacts,
-    folder: join(directory.path, 'agent'),
+    tasks,
+    folder: join(path, 'agent'),
     version,
     zone,
     cpuMilli,
     memoryMiB,
     accelerators: devicePlaces(settings.accelerators),
-    abilities: { isolation: provider.isolation?.mode ?? 'unavailable', architecture: process.arch, pythons: pythons.reported },
+    abilities: { isolation, architecture: process.arch, pythons: pythons.reported, runsTasks: true },
     keepMs,
     ...defined({ serves }),
     dial: (fields, signal) => identity.dialer.dial('host', fields, signal),
-    onNodes: (addresses) =>
-      void identity
-        .learn(addresses)
-        .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the addresses of the nodes were not stored')),
+    onNodes: (addresses) => learn(identity, addresses, log),
   });
   parts.agent = agent;
   closers.add(agent);
   return agent;
+}
+
+interface EnvironmentParts extends Pick<AgentDeps, 'clock' | 'log'> {
+  readonly path: string;
+  readonly pythons: AgentPythons;
+  readonly artifacts: AgentArtifacts;
+  readonly provider: LocalProvider;
+}
+
+/** `inUse`: keys of environments that workers and tasks run in. */
+async function openEnvironments(
+  { clock, log, path, pythons, artifacts, provider }: EnvironmentParts,
+  inUse: () => readonly string[],
+): Promise<ArchivedEnvironments> {
+  const environments = new ArchivedEnvironments({
+    clock,
+    log,
+    directory: join(path, 'environments'),
+    interpreters: pythons.interpreters,
+    fetch: (lock) => artifacts.environment(lock),
+    inUse: () => new Set(inUse()),
+    limitMemory: (pid, bytesMax) => provider.limitMemory(pid, bytesMax),
+  });
+  await environments.open();
+  return environments;
+}
+
+function learn(identity: HostIdentity, addresses: readonly unknown[], log: Log): void {
+  identity.learn(addresses).catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the addresses of the nodes were not stored'));
 }
 
 interface PeerServerParts extends Omit<AgentDeps, 'directory'> {

@@ -12,7 +12,7 @@ const acceleratorPlacesMax = 64 * 64;
 const packageBytesMax = 48 * 1024;
 
 /** As JSON: packages are one text, `name==version` each on a line. Packages beyond the limit of an introduction are left out. */
-export function abilityFields({ isolation, architecture, pythons }: HostAbilities): object {
+export function abilityFields({ isolation, architecture, pythons, runsTasks }: HostAbilities): object {
   let bytes = 0;
   const written = pythons.slice(0, pythonsMax).map(({ name, version, platform, packages }) => {
     const lines: string[] = [];
@@ -23,17 +23,18 @@ export function abilityFields({ isolation, architecture, pythons }: HostAbilitie
     }
     return { name, version, platform, packages: lines.join('\n') };
   });
-  return { isolation, architecture, pythons: written };
+  return { isolation, architecture, pythons: written, ...(runsTasks === true ? { runsTasks } : {}) };
 }
 
 /** Throws if they are malformed. Absent: an agent that is too old to report them. */
 export function readAbilities(value: unknown): HostAbilities {
   if (value === undefined) return { isolation: null, architecture: null, pythons: [] };
-  const { isolation, architecture, pythons } = fieldsOf(value);
+  const { isolation, architecture, pythons, runsTasks } = fieldsOf(value);
   return {
     isolation: cutText(isolation, textMax),
     architecture: cutText(architecture, textMax),
     pythons: listOf(pythons, pythonsMax).map(readPython),
+    ...(runsTasks === true ? { runsTasks } : {}),
   };
 }
 

@@ -87,6 +87,14 @@ export const hostKinds = {
   copies: 74,
   /** To the home: another host has sent wrong bytes; JSON. */
   wrongBytes: 75,
+  /** To the home: the state of one task; JSON. Only to a home that takes them, as its welcome says. */
+  taskReport: 76,
+  /** To the home: the tasks of this host, by their ids; JSON. Sent when each has been reported. */
+  tasks: 77,
+  /** To the agent: a piece of an input of a task; JSON and bytes. */
+  taskPiece: 78,
+  /** To the home: output, a listing, or a range of a file of a task; JSON and bytes. */
+  bytes: 79,
 } as const;
 
 /** Fixed bytes before the ids of a run. */

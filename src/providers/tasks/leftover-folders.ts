@@ -16,16 +16,19 @@ interface LeftoverDeps {
 }
 
 /**
- * `parent`: holds a folder per job, with a folder per attempt. `attempts`: the current attempt of each job that is not over, by its key. A
+ * `parent`: holds a folder per job, with a folder per attempt. `needed`: folders of current attempts of jobs that are not over. A
  * task that still runs is only stopped: the next server removes its folder.
  */
-export async function removeLeftovers(deps: LeftoverDeps, parent: string, attempts: ReadonlyMap<string, number>): Promise<void> {
+export async function removeLeftovers(deps: LeftoverDeps, parent: string, needed: ReadonlySet<string>): Promise<void> {
   const { tasks, log } = deps;
   for (const job of await namesIn(parent)) {
     const folder = join(parent, job);
-    let isNeeded = attempts.has(job);
+    let isNeeded = false;
     for (const attempt of await namesIn(folder)) {
-      if (attempts.get(job) === Number(attempt)) continue;
+      if (needed.has(join(folder, attempt))) {
+        isNeeded = true;
+        continue;
+      }
       const task = tasks.adopt(join(folder, attempt));
       try {
         if (task?.state === 'starting' || task?.state === 'running') {

@@ -17,6 +17,7 @@ import { markName, runningMarked } from '../processes/process-tree.ts';
 import { removeLeftovers } from './leftover-folders.ts';
 import { putTaskInput } from './put-input.ts';
 import type {
+  FreeCapacity,
   OpenedTaskFile,
   PreparedFolder,
   TaskAddress,
@@ -32,7 +33,7 @@ import type {
 import { listTaskFiles, openTaskFile } from './task-files.ts';
 import { taskLaunch } from './task-launch.ts';
 import { isRunning, observeTask, type TaskObservation } from './task-observation.ts';
-import { readTaskOutput } from './task-output.ts';
+import { readTaskPage, taskOutputOf } from './task-output.ts';
 import { claimTask, readTaskFile, type TaskPlan, taskFiles, taskMainPath, taskProcessesMax, writeTaskFile } from './task-plan.ts';
 
 const pollMs = 200;
@@ -51,6 +52,8 @@ export interface LocalTasksOptions {
   readonly cgroups: Cgroups;
   /** Tasks end if no server runs for this time; default 10 minutes. */
   readonly abandonedMs?: number;
+  /** False while nothing would miss the tasks, as on a host without a home: they end if that lasts. Default: always true. */
+  readonly isServed?: () => boolean;
   /** Space on the disk of a folder beyond what the server needs. Default: as measured. */
   readonly freeBytes?: (folder: string) => number;
 }
@@ -110,7 +113,7 @@ export class LocalTasks implements Tasks {
   async prepare({ id, folder }: TaskRequest): Promise<PreparedFolder> {
     await removeTree(folder);
     await mkdir(join(folder, taskWorkName), { recursive: true });
-    return { at: { id, folder, host: null }, paths: this.paths(folder), python: null };
+    return { at: { id, folder, host: null }, paths: this.paths(folder), python: null, reason: null };
   }
 
   async makeFolders({ folder }: TaskAddress, paths: readonly string[]): Promise<void> {
@@ -145,8 +148,13 @@ export class LocalTasks implements Tasks {
     await rmdir(dirname(folder)).catch(() => undefined); // other attempts are in it
   }
 
-  discardOthers(parent: string, attempts: ReadonlyMap<string, number>): Promise<void> {
-    return removeLeftovers({ tasks: this, log: this.#options.log }, parent, attempts);
+  discardOthers(parent: string, needed: readonly TaskAddress[]): Promise<void> {
+    const folders = new Set(needed.map(({ folder }) => folder));
+    return removeLeftovers({ tasks: this, log: this.#options.log }, parent, folders);
+  }
+
+  freeCapacity(): FreeCapacity {
+    return { take: () => false };
   }
 
   /** Kills a task that must not continue. Resolves when it has ended. */
@@ -307,9 +315,14 @@ export class LocalTasks implements Tasks {
   }
 
   async output(id: string, fromOffset: number): Promise<TaskOutput> {
+    return taskOutputOf(await this.outputBytes(id, fromOffset), fromOffset);
+  }
+
+  /** A page of output as it is in its file: `taskOutputOf` reads it. */
+  async outputBytes(id: string, fromOffset: number): Promise<Buffer> {
     const task = this.#tasks.get(id);
     if (task === undefined) throw new PlatformError('not_found', `there is no task ${id}`);
-    return readTaskOutput(task.folder, fromOffset);
+    return readTaskPage(task.folder, fromOffset);
   }
 
   /** Forgets a task that has ended and deletes its folder, or only what this provider put there. Throws `wrong_state` while it runs. */
@@ -385,7 +398,7 @@ export class LocalTasks implements Tasks {
   /** Shows supervisors that a server runs. The file exists only while there are tasks. */
   #sign(): void {
     const nowMs = this.#options.clock.nowMs();
-    if (nowMs - this.#signAtMs < signEveryMs || !existsSync(this.#records)) return;
+    if (nowMs - this.#signAtMs < signEveryMs || this.#options.isServed?.() === false || !existsSync(this.#records)) return;
     this.#signAtMs = nowMs;
     try {
       const now = this.#options.clock.wallMs() / 1000;

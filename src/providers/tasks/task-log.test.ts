@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import type { TaskLine } from './task.ts';
 import { TaskLog } from './task-log.ts';
-import { readTaskOutput } from './task-output.ts';
+import { readTaskPage, taskOutputOf } from './task-output.ts';
 import { taskFiles } from './task-plan.ts';
 
 describe('the log of a task', () => {
@@ -56,7 +56,7 @@ describe('the log of a task', () => {
 
   test('is read in whole lines from any offset, and in pieces that are bounded', async () => {
     const folder = newFolder();
-    assert.deepEqual(await readTaskOutput(folder, 0), { lines: [], nextOffset: 0 });
+    assert.deepEqual(taskOutputOf(await readTaskPage(folder, 0), 0), { lines: [], nextOffset: 0 });
     const log = logOf(folder);
     const long = 'x'.repeat(200_000);
     for (let i = 0; i < 50; i++) log.take('out', Buffer.from(`${i} ${long}\n`));
@@ -65,7 +65,7 @@ describe('the log of a task', () => {
     const seen: string[] = [];
     let pages = 0;
     for (let offset = 0; ; pages++) {
-      const page = await readTaskOutput(folder, offset);
+      const page = taskOutputOf(await readTaskPage(folder, offset), offset);
       if (page.nextOffset === offset) break;
       seen.push(...page.lines.map(({ line }) => line.split(' ')[0] as string));
       offset = page.nextOffset;
@@ -83,7 +83,7 @@ describe('the log of a task', () => {
     log.take('out', Buffer.alloc(256 * 1024, 0x01));
     log.take('out', Buffer.from('\nnext\n'));
     log.close();
-    const { lines } = await readTaskOutput(folder, 0);
+    const { lines } = taskOutputOf(await readTaskPage(folder, 0), 0);
     assert.deepEqual(
       lines.map(({ line }) => line.length),
       [256 * 1024, 4],

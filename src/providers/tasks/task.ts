@@ -17,6 +17,7 @@ export interface TaskAddress {
 
 /** What a task needs of the machine that will run it. */
 export interface TaskRequest extends Omit<TaskAddress, 'host'> {
+  /** Cores. */
   readonly threads: number;
   readonly memoryMiB: number;
   /** The Python that it runs with; null if it is not known to run any. */
@@ -29,6 +30,14 @@ export interface PreparedFolder {
   readonly paths: TaskPaths;
   /** The interpreter of the requested environment there; null: that of the server. */
   readonly python: string | null;
+  /** Why there; null if there was no choice. */
+  readonly reason: string | null;
+}
+
+/** What is free on hosts, for many questions in a row. */
+export interface FreeCapacity {
+  /** Whether a host has room for the task, which is then taken. */
+  take(request: Omit<TaskRequest, 'id' | 'folder'>): boolean;
 }
 
 /** The content of a file for a task. */
@@ -152,12 +161,23 @@ export interface TaskEnd {
  */
 export type TaskState = 'starting' | 'running' | 'ended' | 'lost';
 
+/** `stopping`: its host stops after this time. `draining`: its host is wanted empty, at some time. */
+export interface TaskEviction {
+  readonly why: 'stopping' | 'draining';
+  /** Null: no time was named. */
+  readonly withinMs: number | null;
+}
+
 /** A task as others see it. */
 export interface TaskView {
   readonly id: string;
   readonly folder: string;
+  /** The host that it runs on; absent for the machine of the server. */
+  readonly host?: string;
+  /** Why it should run elsewhere soon; absent if it may stay. */
+  readonly eviction?: TaskEviction;
   readonly state: TaskState;
-  /** The process of the command itself, on the host; null if it does not run. */
+  /** The process of the command itself, on its machine; null if it does not run. */
   readonly pid: number | null;
   /** CPU time of all its processes. Read on access; after the end, the total. */
   readonly cpuMs: number;
@@ -187,9 +207,11 @@ export interface TaskOutput {
 
 /**
  * Tasks of the server, wherever they run. Files are addressed by their paths below the `ml` folder of a task: no caller knows where that is.
- * While a host is away, what concerns its tasks rejects with `unavailable`.
+ * While a host is away, what concerns its tasks rejects with `unavailable`; `find` waits.
  */
 export interface Tasks {
+  /** What hosts have free now. */
+  freeCapacity(): FreeCapacity;
   /** Chooses a machine, and makes an empty folder there: what the task had before is removed. */
   prepare(request: TaskRequest): Promise<PreparedFolder>;
   /** Makes folders below `ml`, with those above them. */
@@ -202,8 +224,11 @@ export interface Tasks {
   stop(id: string, graceMs?: number): Promise<void>;
   /** Running and ended tasks, including those of earlier servers, until they are removed. */
   list(): readonly TaskView[];
-  /** The task that was started at the address, also by an earlier server. Null if none was, or if it is lost with its machine. */
-  find(at: TaskAddress): Promise<TaskView | null>;
+  /**
+   * The task that was started at the address, also by an earlier server. Null if none was, or if it is lost with its machine. Waits while its
+   * host is away, and rejects if the signal aborts meanwhile.
+   */
+  find(at: TaskAddress, signal: AbortSignal): Promise<TaskView | null>;
   /** Called at each change of state. Returns a function that unsubscribes. */
   onChange(listener: (view: TaskView) => void): () => void;
   /** What the task printed from this offset on: a page of whole lines, at most 2 MiB. Also works after its end, until it is removed. */
@@ -215,8 +240,8 @@ export interface Tasks {
   /** Ends the task if it runs, forgets it, and removes its folder. Rejects if that could not be done: the folder stays. */
   discard(at: TaskAddress): Promise<void>;
   /**
-   * Discards what earlier servers left in the folders of a parent folder, which has one per job, and in it one per attempt. `attempts`: those
-   * that are needed, by job. Does not reject.
+   * Discards what earlier servers left: tasks on hosts, and folders in `parent`, which has one per job, and in it one per attempt. To be called
+   * once, with all tasks that are needed. Does not reject.
    */
-  discardOthers(parent: string, attempts: ReadonlyMap<string, number>): Promise<void>;
+  discardOthers(parent: string, needed: readonly TaskAddress[]): Promise<void>;
 }

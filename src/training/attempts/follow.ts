@@ -15,6 +15,10 @@ interface FollowedTask {
   readonly id: string;
   readonly log: OutputLog;
   readonly files: AttemptFiles;
+  /** Whether the task goes on without this server. */
+  readonly isLeft: () => boolean;
+  /** Its host wants it to leave. Called repeatedly. */
+  readonly onEviction: (view: TaskView) => void;
 }
 
 const pollMs = 200;
@@ -24,8 +28,11 @@ const endTries = 60;
 /** Every second in the first minute, then every ten. */
 const denseSamplesMs = 60_000;
 
-/** Returns the final state of the task; null if it no longer exists. Failures to copy output or checkpoints are logged and repeated. */
-export async function followTask(deps: RunDeps, { stored, id, log, files }: FollowedTask): Promise<TaskView | null> {
+/** Returns the final state of the task; null if it no longer exists, `left` if it goes on without this server. Failures to copy output or checkpoints are logged and repeated. */
+export async function followTask(
+  deps: RunDeps,
+  { stored, id, log, files, isLeft, onEviction }: FollowedTask,
+): Promise<TaskView | 'left' | null> {
   const { clock } = deps;
   const { checkpoints, outputs, volumeGb } = stored.spec;
   const synced = [...(checkpoints === null ? [] : [checkpoints]), ...outputs.filter(({ isContinuous }) => isContinuous)];
@@ -35,9 +42,14 @@ export async function followTask(deps: RunDeps, { stored, id, log, files }: Foll
   let syncing: Promise<void> = Promise.resolve();
   await readEarlier(deps, stored, id, log);
   for (;;) {
+    if (isLeft()) {
+      await syncing;
+      return 'left';
+    }
     // The state is read before the output: an ended task has already printed everything.
     const view = viewOf(deps, id);
     const isEnd = view === null || view.state === 'ended' || view.state === 'lost';
+    if (!isEnd && view.eviction !== undefined) onEviction(view);
     const copied = await copyOutput(deps, stored, id, log);
     const nowMs = clock.nowMs();
     const everyMs = nowMs - begunAtMs < denseSamplesMs ? 1000 : 10_000;
@@ -56,7 +68,8 @@ export async function followTask(deps: RunDeps, { stored, id, log, files }: Foll
       await syncing;
       // The folder is removed afterwards, so a checkpoint that is not stored now is lost.
       for (const sync of syncs)
-        for (let tries = 1; !(await syncNow(deps, stored, sync, true)) && tries < endTries; tries++) await pause(deps, retryMs, id);
+        for (let tries = 1; !isLeft() && !(await syncNow(deps, stored, sync, true)) && tries < endTries; tries++)
+          await pause(deps, retryMs, id);
       await deps.metrics.settled(stored.spec.name);
       return view;
     }

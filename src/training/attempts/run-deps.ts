@@ -15,6 +15,8 @@ import type { OutputUploadDeps } from './outputs.ts';
 /** What an instance type means on this machine. */
 export interface JobInstance {
   readonly threads: number;
+  /** Cores that it has on a machine with enough of them. */
+  readonly vcpus: number;
   readonly memoryMiB: number;
   /** The next larger type by memory; null: none. */
   readonly largerType: string | null;

@@ -2,15 +2,14 @@
  * Runs a training job from its current step: a new one from the beginning, one of an earlier server from its last stored step. Each step
  * can be repeated, because the server may be killed in the middle of it.
  */
-import { join } from 'node:path';
 import { messageOf, PlatformError } from '../../errors.ts';
-import { nameKey } from '../../names.ts';
-import type { TaskAddress, TaskEnd, TaskView } from '../../providers/index.ts';
+import type { TaskEnd, TaskView } from '../../providers/index.ts';
 import { jobKindOf, jobLogGroup } from '../job-kind.ts';
 import type { StoredTraining, TrainingProgress } from '../rows.ts';
 import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from '../status.ts';
 import { type TrainingUsage, trainingLogStream } from '../training-job.ts';
 import { AttemptFiles } from './attempt-files.ts';
+import { evictionGraceMs, isAttemptLost, lossOf, prepareAttempt, taskAddressOf } from './attempt-place.ts';
 import { isLasting, isPassing } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
@@ -46,14 +45,26 @@ export class TrainingRun {
   readonly #deps: RunDeps;
   readonly #name: string;
   readonly #abort = new AbortController();
+  /** Aborts when the server stops. */
+  readonly #halted = new AbortController();
   #intent: Intent | null = null;
   #isStopped = false;
   #taskId: string | null = null;
+  /** Why it is interrupted, if it is. */
+  #interruption = trainingSteps.interrupted;
+  #isElsewhere: boolean;
   #log: OutputLog | null = null;
 
-  constructor(deps: RunDeps, name: string) {
+  /** `isElsewhere`: whether its current attempt is on a host, or will be as far as is known. */
+  constructor(deps: RunDeps, name: string, isElsewhere = false) {
     this.#deps = deps;
     this.#name = name;
+    this.#isElsewhere = isElsewhere;
+  }
+
+  /** Whether its cores are those of a host. */
+  get isElsewhere(): boolean {
+    return this.#isElsewhere;
   }
 
   /** Whether `stop` was called, even while it was interrupted. */
@@ -85,16 +96,23 @@ export class TrainingRun {
   #end(intent: Intent, graceMs: number): void {
     if (this.#intent !== null && intent !== 'halt') return;
     this.#intent = intent;
+    if (intent === 'halt') this.#halted.abort(new Error(intent));
     this.#abort.abort(new Error(intent));
     if (this.#taskId !== null) this.#requestStop(this.#taskId, graceMs);
   }
 
   /** Retries until it succeeds: the request is a file, and the task itself may have filled the disk. */
   #requestStop(id: string, graceMs: number): void {
+    if (this.#isLeft) return;
     this.#deps.tasks.stop(id, graceMs).catch((error: unknown) => {
       this.#warn(error, 'failed to stop the task of a training job, will retry');
       this.#deps.clock.after(retryMs, () => this.#requestStop(id, graceMs));
     });
+  }
+
+  /** Whether the task goes on without this server: one on a host, which the next server finds there. */
+  get #isLeft(): boolean {
+    return this.#intent === 'halt' && this.#isElsewhere;
   }
 
   /** Tries again after temporary failures of this server, such as an unavailable database. Charging ends in any case. */
@@ -133,9 +151,13 @@ export class TrainingRun {
 
   async #continue(stored: StoredTraining): Promise<TrainingRunResult> {
     const { progress } = stored;
-    if (progress.secondaryStatus === 'Uploading' && progress.ending !== null) return this.#finish(stored, progress.ending);
-    const found = await this.#deps.tasks.find(this.#addressOf(stored));
-    if (found !== null && found.id === this.#idOf(stored)) return this.#follow(stored, found.id);
+    if (progress.secondaryStatus === 'Uploading' && progress.ending !== null) {
+      if (await this.#isLost(stored)) return this.#lost(stored, lossOf(stored));
+      return this.#finish(stored, progress.ending);
+    }
+    const at = taskAddressOf(this.#deps, stored);
+    const found = await this.#deps.tasks.find(at, this.#halted.signal);
+    if (found !== null && found.id === at.id) return this.#follow(stored, found.id);
     if (found !== null && !(await this.#discard(stored)))
       throw new PlatformError('unavailable', 'a task of a deleted job of this name still runs');
     if (progress.secondaryStatus === 'Training') return this.#lost(stored, 'the server and the task were both killed');
@@ -154,10 +176,10 @@ export class TrainingRun {
       const python = await this.#resolvePython(stored);
       await states.step(this.#name, trainingSteps.downloading);
       await meter.started(stored);
-      const { threads, memoryMiB } = this.#deps.instanceOf(spec);
-      const { id, folder } = this.#addressOf(stored);
-      const environment = python === null ? null : { name: spec.environment, lock: python.lock };
-      const { at, paths } = await tasks.prepare({ id, folder, threads, memoryMiB, environment });
+      const prepared = await prepareAttempt(this.#deps, stored, python);
+      if (prepared === null) return 'over';
+      const { at, paths } = prepared;
+      this.#isElsewhere = at.host !== null;
       const files = new AttemptFiles(tasks, at);
       const downloaded = await downloadInputs(this.#deps, stored, files, this.#abort.signal);
       await writeContract(this.#deps, stored, files, { ml: paths.ml, arn: this.#deps.contractOf(stored).arn });
@@ -171,7 +193,11 @@ export class TrainingRun {
       if (current === null) return 'over';
       const maxRuntimeMs = Math.max(1000, spec.maxRuntimeMs - instanceMs(current.progress, this.#deps.clock.wallMs()));
       const contract = this.#deps.contractOf(stored);
-      const facts = { id, folder, paths, python, contract, threads, memoryMiB, isPreemptible: spec.isSpot, maxRuntimeMs };
+      const { threads, vcpus, memoryMiB } = this.#deps.instanceOf(spec);
+      const there = prepared.python === null ? python : { python: prepared.python, paths: [], lock: python?.lock ?? null };
+      const size = { threads: at.host === null ? threads : vcpus, memoryMiB };
+      const { id, folder } = at;
+      const facts = { id, folder, paths, python: there, contract, ...size, isPreemptible: spec.isSpot, maxRuntimeMs };
       await tasks.start(taskSpecOf(spec, { ...facts, stopGraceMs: this.#deps.stopGraceMs }));
       return await this.#follow(current, id);
     } catch (error) {
@@ -183,7 +209,7 @@ export class TrainingRun {
   /** The job was stopped, interrupted or halted before its task began. */
   async #afterAbort(stored: StoredTraining): Promise<TrainingRunResult> {
     if (this.#intent === 'halt') return 'halted';
-    if (this.#intent === 'interrupt') return this.#again(stored, trainingSteps.interrupted, {});
+    if (this.#intent === 'interrupt') return this.#again(stored, this.#interruption, {});
     const now = await this.#deps.rows.find(this.#name);
     return this.#settleStopped(now?.progress.stopCause ?? 'user');
   }
@@ -221,16 +247,24 @@ export class TrainingRun {
       { group: jobLogGroup(stored.spec.name), stream: trainingLogStream(stored), attempt: training.progress.attempt },
     );
     const log = this.#log;
-    const view = await followTask(this.#deps, { stored: training, id, log, files: this.#filesOf(training) });
+    const view = await followTask(this.#deps, {
+      stored: training,
+      id,
+      log,
+      files: this.#filesOf(training),
+      isLeft: () => this.#isLeft,
+      onEviction: (now) => this.#evict(training, now),
+    });
+    if (view === 'left') return 'halted';
     const current = (await this.#deps.rows.find(this.#name)) ?? training;
-    if (view?.end === undefined || view.end === null) return this.#lost(current, 'its supervisor was killed');
+    if (view?.end === undefined || view.end === null) return this.#lost(current, lossOf(current));
     return this.#ended(current, view, view.end, log.tail);
   }
 
   async #ended(stored: StoredTraining, view: TaskView, end: TaskEnd, tail: readonly string[]): Promise<TrainingRunResult> {
     const { status } = stored.progress;
     if (end.why === 'stopped' && status !== 'Stopping') {
-      if (this.#intent === 'interrupt') return this.#again(stored, trainingSteps.interrupted, {});
+      if (this.#intent === 'interrupt') return this.#again(stored, this.#interruption, {});
       return this.#again(stored, trainingSteps.resuming, {});
     }
     if (end.why === 'shutdown' || end.why === 'abandoned') return this.#again(stored, trainingSteps.resuming, {});
@@ -290,6 +324,7 @@ export class TrainingRun {
       await states.patch(this.#name, { notes });
     } catch (error) {
       if (!(error instanceof UploadFailed)) throw error;
+      if (await this.#isLost(stored)) return this.#lost(stored, lossOf(stored));
       return this.#settle({ failureReason: cutReason(error.message), artifactUri: null, ending }, trainingSteps.failed);
     }
     const stopCause = (await this.#deps.rows.find(this.#name))?.progress.stopCause ?? null;
@@ -298,6 +333,8 @@ export class TrainingRun {
     if (spec.group !== null && current.version === null) {
       const job = { ...current, progress: { ...current.progress, usage: this.#usageOf(current) } };
       const note = await this.#patiently(() => this.#deps.register(job, files));
+      // What could not be read of a lost host is no fault of the model.
+      if (note !== null && (await this.#isLost(stored))) return this.#lost(stored, lossOf(stored));
       if (note !== null) notes.push(note);
     }
     return this.#settle({ notes }, trainingSteps.completed);
@@ -357,7 +394,9 @@ export class TrainingRun {
   ): Promise<TrainingRunResult> {
     const { states } = this.#deps;
     const { attempt } = stored.progress;
-    const stepped = await states.step(this.#name, step, { patch: { ...patch, attempt: attempt + 1, ending: null } });
+    const stepped = await states.step(this.#name, step, {
+      patch: { ...patch, attempt: attempt + 1, ending: null, host: null, placedBecause: null },
+    });
     this.#deps.meter.ended(this.#name, stepped);
     if (stepped === null) return 'over';
     if (stepped.progress.status === 'Stopping') return this.#settleStopped(stepped.progress.stopCause ?? 'user');
@@ -369,7 +408,7 @@ export class TrainingRun {
   /** Ends the task of the current attempt, and removes it with its folder. Never throws. False if the folder stays. */
   async #discard(stored: StoredTraining): Promise<boolean> {
     try {
-      await this.#deps.tasks.discard(this.#addressOf(stored));
+      await this.#deps.tasks.discard(taskAddressOf(this.#deps, stored));
       return true;
     } catch (error) {
       this.#warn(error, 'failed to remove the task of a training job');
@@ -412,19 +451,20 @@ export class TrainingRun {
     return { seconds, billableSeconds, usd: (usdPerHour * ms) / 3_600_000, peakMiB: progress.ending?.peakMiB ?? null };
   }
 
-  /** The id of the current attempt's task. Another job of this name has another id, even in the same folder. */
-  #idOf({ spec, progress, createdAtMs }: StoredTraining): string {
-    return `${nameKey(spec.name)}/${progress.attempt}/${createdAtMs}`;
+  #evict(stored: StoredTraining, { host = '', eviction }: TaskView): void {
+    if (eviction === undefined || this.#intent !== null) return;
+    const graceMs = evictionGraceMs(stored, eviction, this.#deps.stopGraceMs);
+    if (graceMs === null) return;
+    this.#interruption = trainingSteps.evicted(host, eviction.why);
+    this.#end('interrupt', graceMs);
   }
 
-  /** Of the current attempt. */
-  #addressOf(stored: StoredTraining): TaskAddress {
-    const { attempt, host = null } = stored.progress;
-    return { id: this.#idOf(stored), folder: join(this.#deps.jobFolder(this.#name), String(attempt)), host };
+  #isLost(stored: StoredTraining): Promise<boolean> {
+    return isAttemptLost(this.#deps, stored, this.#halted.signal);
   }
 
   #filesOf(stored: StoredTraining): AttemptFiles {
-    return new AttemptFiles(this.#deps.tasks, this.#addressOf(stored));
+    return new AttemptFiles(this.#deps.tasks, taskAddressOf(this.#deps, stored));
   }
 
   #warn(error: unknown, what: string): void {

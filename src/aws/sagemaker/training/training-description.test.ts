@@ -37,6 +37,8 @@ const completed: TrainingJob = {
     { status: 'Completed', startedAtMs: at(9), endedAtMs: at(9), message: 'Training job completed' },
   ],
   attempt: 1,
+  host: null,
+  placedBecause: null,
   exitMessage: null,
   createdAtMs: at(2),
   updatedAtMs: at(9),

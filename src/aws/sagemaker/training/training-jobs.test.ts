@@ -83,6 +83,8 @@ class Fixture {
       status: 'InProgress',
       secondaryStatus: 'Starting',
       attempt: 1,
+      host: null,
+      placedBecause: null,
       createdAtMs: atMs,
       updatedAtMs: atMs,
       transitions: [],
