@@ -112,7 +112,7 @@ const benchmarks = new Map<string, Benchmark>([
   ),
   benchmark('placement', {}, ({ dry: isDry }) => placementBench({ isDry })),
   benchmark('cluster', { rounds: 2, seconds: 6 }, ({ rounds, seconds, dry: isDry }) => clusterBench({ rounds, seconds, isDry })),
-  benchmark('host-link', {}, () => hostLinkBench()),
+  benchmark('host-link', {}, ({ dry: isDry }) => hostLinkBench({ isDry })),
   benchmark('company', {}, ({ dry: isDry }) => companyStudy({ isDry })),
   benchmark('metrics', { hours: 24 }, ({ hours, dry: isDry }) => metrics({ hours, isDry })),
   benchmark('console', {}, ({ dry: isDry }) => consoleBench({ isDry })),
