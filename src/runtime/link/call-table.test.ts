@@ -30,13 +30,7 @@ describe('a table of open calls', () => {
           assert.equal(table.size, expected.size);
           for (const [each, call] of expected) assert.deepEqual(table.get(each), call);
         }
-        assert.deepEqual(
-          table
-            .takeAll()
-            .map(({ id }) => id)
-            .sort(),
-          [...expected.values()].map(({ id }) => id).sort(),
-        );
+        assert.deepEqual(idsOf(table.takeAll()), idsOf([...expected.values()]));
         assert.equal(table.size, 0);
       }),
     );
@@ -57,3 +51,7 @@ describe('a table of open calls', () => {
     assert.equal(table.oldest(next), undefined);
   });
 });
+
+function idsOf(calls: readonly Call[]): number[] {
+  return calls.map(({ id }) => id).sort((one, other) => one - other);
+}
