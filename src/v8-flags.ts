@@ -10,6 +10,6 @@ export const v8Flags: readonly string[] = [
   // The code compiled again later was permanently 10 to 25 % slower. V8 still collects garbage while idle.
   '--no-memory-reducer-favors-memory',
   // While the young generation is still small, all requests in flight survive its collections. V8 then creates every later request in the old
-  // generation, for good: 1.4 KB of each outlived its response until the next full collection, and collecting took a third of the processor time.
+  // generation, for good: 1.4 KB of each outlived its response until the next full collection, and collecting took a quarter of the processor time.
   '--no-allocation-site-pretenuring',
 ];
