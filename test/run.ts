@@ -83,8 +83,8 @@ const forCi: readonly RegExp[] = [
   /^test\/end-to-end\/(?:backup|captured-training|challenger|grpc-port|killed-executions|kills|pipelines|selection-restart|standby|tuning)\./,
   // A day of requests for each policy.
   /^src\/simulation\/published/,
-  // What `npm run test:cluster` kills more often.
-  /^test\/cluster\/home-changes/,
+  // What `npm run test:cluster` kills more often, and what hosts prove with one model.
+  /^test\/cluster\/(?:home-changes|selection-on-hosts)/,
 ];
 
 interface TestFile {

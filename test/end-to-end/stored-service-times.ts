@@ -33,6 +33,16 @@ export function storeProfiles(dataDir: string, profiles: ReadonlyMap<string, Pro
   }
 }
 
+/** SQL for PostgreSQL that stores the profile of version 1 of each group. The server must not run. */
+export function serviceTimesSql(groups: readonly string[]): string {
+  const rows = groups.map((group) => {
+    const profile = profileOf(group);
+    return `('${group}', 1, '${profile.executor}', '${JSON.stringify(profile)}', ${profile.measuredAtMs})`;
+  });
+  const conflict = 'on conflict (group_key, version, executor) do update set profile = excluded.profile';
+  return `insert into profiles (group_key, version, executor, profile, measured_at) values ${rows.join(', ')} ${conflict}`;
+}
+
 function profileOf(group: string): Profile {
   const time = times[group];
   if (time === undefined) throw new Error(`expected one of ${Object.keys(times).join(', ')}, got ${group}`);
