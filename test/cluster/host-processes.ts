@@ -14,6 +14,9 @@ export class HostProcesses {
   readonly #children = new Map<string, ChildProcess>();
   readonly #program: string;
   readonly #machines: Namespaces | null;
+  /** Further options of all hosts that start from now on. */
+  options: readonly string[] = [];
+  readonly #logs = new Map<string, () => string>();
   /** Variables of the environment of a host, by its name. */
   readonly environments = new Map<string, Readonly<Record<string, string>>>();
 
@@ -32,18 +35,24 @@ export class HostProcesses {
 
   /** Resolves when the host is linked. Without a token it has the certificate of its data directory. */
   async start(name: string, joining: readonly string[] = [], program = this.#program): Promise<void> {
-    const size = ['--zone', `zone-${name}`, '--cpus', '64', '--memory', '8GiB', '--warm-workers', '0'];
-    const flags = ['host', ...joining, '--name', name, '--data-dir', join(this.#folder, name), ...size];
+    const size = ['--zone', `zone-${name}`, '--cpus', '64', '--memory', '8GiB', '--warm-workers', '1'];
+    const flags = ['host', ...joining, '--name', name, '--data-dir', join(this.#folder, name), ...size, ...this.options];
     const [command, ...args] = this.#machines === null ? [program, ...flags] : [...this.#machines.on(name), program, ...flags];
     const env = { ...plainEnvironment(), ...this.environments.get(name) };
     const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#children.set(name, child);
     let log = '';
+    this.#logs.set(name, () => log);
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
     await until(`${name} is linked`, () => {
       assert.equal(child.exitCode, null, log);
       return log.includes(`penstock host ${name} linked`);
     });
+  }
+
+  /** What its agent has printed since it started. */
+  log(name: string): string {
+    return this.#logs.get(name)?.() ?? '';
   }
 
   child(name: string): ChildProcess {

@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import type { ClusterBody, EndpointBody } from '../../src/api/index.ts';
 import { until } from '../end-to-end/poll.ts';
 import { skipPython } from '../hosts-python.ts';
+import { node, onnxFile, tensor } from '../models/onnx-builder.ts';
 import { zipOf } from '../models/zip.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
 import { installedUv } from '../python-packages.ts';
@@ -36,7 +37,7 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 240_000 }, () =
       return ready.length > 0;
     });
     const [{ pid, restarts, host, zone } = { pid: null, restarts: 0, host: null, zone: null }] = ready;
-    assert.equal(zone, host === 'a' ? 'home' : host === null ? null : `zone-${host}`);
+    assert.equal(zone, host === 'a' || host === 'b' ? 'home' : host === null ? null : `zone-${host}`);
     return { pid, restarts, host: host ?? 'none' };
   };
 
@@ -66,11 +67,28 @@ describe('hosts of a cluster', { skip: whyNoPostgres(), timeout: 240_000 }, () =
   test('the worker that the home started alone moves to a host that joins, and fails no request', async () => {
     assert.equal((await worker('a')).host, 'a');
     load.reset();
+    hosts.options = ['--serve', '127.0.0.1:0'];
     await hosts.join(fixture, 'a', 'h1', 'h2');
     await until('the worker runs on a host', async () => (await worker('a')).host !== 'a');
     const answered = load.report().answered;
     await until('requests are answered', () => load.report().answered > answered + 20);
     assert.deepEqual(load.report().failed, []);
+  });
+
+  test('of two hosts that start a large model, one reads it from the other', async () => {
+    const weights = { shape: [1700, 1800], data: Float32Array.from({ length: 1700 * 1800 }, (_, index) => Math.sin(index * index)) };
+    const [inputs, outputs] = [[tensor('x', 'FLOAT', ['N', 1700])], [tensor('y', 'FLOAT', ['N', 1800])]];
+    const file = onnxFile({ inputs, outputs, nodes: [node('MatMul', ['x', 'w'], ['y'])], constants: { w: weights } });
+    await fixture.call('a', 'POST', '/groups/large/versions?name=large.onnx', Buffer.from(file));
+    await fixture.call('a', 'POST', '/groups/large/versions/1/approval', { approval: 'Approved' });
+    await fixture.call('a', 'POST', '/endpoints', { name: 'large', variants: [{ model: 'large/1', instance_count: 3 }] });
+    await until('all instances are ready', async () => {
+      const { variants } = await fixture.call<EndpointReply>('a', 'GET', '/endpoints/large');
+      return variants.flatMap(({ workers }) => workers).filter(({ state }) => state === 'ready').length === 3;
+    });
+    const readers = ['h1', 'h2'].filter((name) => hosts.log(name).includes('an object is read from other hosts'));
+    assert.equal(readers.length, 1, `${hosts.log('h1')}\n${hosts.log('h2')}`);
+    await fixture.call('a', 'DELETE', '/endpoints/large');
   });
 
   test('a Python model runs on a host, which makes its environment without a package index', { skip: skipPython }, async () => {
