@@ -84,7 +84,7 @@ const forCi: readonly RegExp[] = [
   // A day of requests for each policy.
   /^src\/simulation\/published/,
   // What `npm run test:cluster` kills more often, and what hosts prove with one model.
-  /^test\/cluster\/(?:home-changes|selection-on-hosts)/,
+  /^test\/cluster\/(?:home-changes|jobs-on-hosts|selection-on-hosts)/,
 ];
 
 interface TestFile {

@@ -142,7 +142,7 @@ describe('the number of hosts of a set', () => {
     },
   ] as const) {
     test(`with ${when}: ${action}${hosts === undefined ? '' : ` to ${hosts}`}`, () => {
-      const decision = decideHostCount(observed(changes as Partial<HostSetObservation>));
+      const decision = decideHostCount(observed(changes));
       assert.equal(decision.action, action);
       assert.equal('hosts' in decision ? decision.hosts : undefined, hosts);
       assert.equal(decision.reason, reason);
@@ -218,11 +218,11 @@ describe('the number of hosts of a set', () => {
 
   test('comes to rest at the needed number, whatever was before, once hosts do as decided', () => {
     fc.assert(
-      fc.property(anyObservation, ({ known: _, draining: __, ...given }) => {
+      fc.property(anyObservation, (given) => {
         if (given.wanted === null) return;
         let [hosts, draining] = [given.hosts, null as number | null];
         for (let step = 0; step < 60; step++) {
-          const known = Array.from({ length: hosts }, (___, ordinal) =>
+          const known = Array.from({ length: hosts }, (_, ordinal) =>
             host(ordinal, draining === ordinal ? { wanted: 'draining', workers: 0 } : {}),
           );
           const decision = decideHostCount({ ...given, hosts, known, draining, drainingMs: 0, surplusMs: surplusMsMin });

@@ -30,8 +30,8 @@ process.stdout.write(JSON.stringify(state));
 interface Engine {
   readonly set: HostSet;
   /** The number, and the epoch of its last change. */
-  state(): readonly [number, number | null];
-  start(hosts: number): void;
+  readonly state: () => readonly [number, number | null];
+  readonly start: (hosts: number) => void;
 }
 
 let server: KubernetesServer;
@@ -57,7 +57,7 @@ const inKubernetes = (): Engine => {
 
 const byProgram = (): Engine => {
   const file = join(folder, 'gpu.json');
-  const state = (): { readonly hosts: number; readonly epoch?: number } => JSON.parse(readFileSync(file, 'utf8'));
+  const state = () => JSON.parse(readFileSync(file, 'utf8')) as { readonly hosts: number; readonly epoch?: number };
   return {
     set: new ProgramSet(new SystemClock(), join(folder, 'program'), 'gpu', process.env),
     state: () => [state().hosts, state().epoch ?? null],
