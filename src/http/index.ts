@@ -22,3 +22,4 @@ export { type Certificate, selfSignedCertificate } from './listener/self-signed.
 export { loadCertificate } from './listener/tls.ts';
 export { describeApi, type OpenApiOptions } from './open-api.ts';
 export { respond } from './respond.ts';
+export { writePiece } from './write-piece.ts';

@@ -2,12 +2,11 @@
  * `generate` and `generate_stream` of a model that answers with a stream of values. Each value is a response of its own: a text is its
  * `text_output`, the members of an object are its outputs, any other JSON is its `output`.
  */
-import { once } from 'node:events';
 import { checkedJson, type PieceKind, pieceKind, type StreamForm, serverSentEvent, streamForm, streamTypes } from '../codecs/index.ts';
 import { replyHeaders } from '../connections/index.ts';
 import type { WireBody } from '../data-quality/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import { inferenceIdOf } from '../http/index.ts';
+import { inferenceIdOf, writePiece } from '../http/index.ts';
 import type { Payload, ProcessReply, ReplySink } from '../runtime/index.ts';
 import { BytesExchange, type InferenceResult, type ServedRoute } from '../serving/index.ts';
 import type { OipDeps } from './deps.ts';
@@ -34,10 +33,7 @@ export class PiecesExchange extends BytesExchange {
     const { response } = this.#call;
     return {
       begin: ({ headers }) => this.#begin(headers['content-type']),
-      piece: async (bytes) => {
-        if (response.destroyed) throw new PlatformError('invalid_request', 'the client disconnected during the response');
-        if (!response.write(this.#formatted(this.#answerTo(bytes)))) await Promise.race([once(response, 'drain'), once(response, 'close')]);
-      },
+      piece: async (bytes) => writePiece(response, this.#formatted(this.#answerTo(bytes))),
     };
   }
 

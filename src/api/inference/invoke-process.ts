@@ -1,10 +1,9 @@
 /** The invoke route for process models: request and response pass through unchanged, error responses included. */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { streamForm } from '../../codecs/index.ts';
 import type { WireBody } from '../../data-quality/index.ts';
-import { PlatformError } from '../../errors.ts';
-import { inferenceIdOf } from '../../http/index.ts';
+import type { PlatformError } from '../../errors.ts';
+import { inferenceIdOf, writePiece } from '../../http/index.ts';
 import { passedTrace, type TraceContext } from '../../logs/index.ts';
 import type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from '../../runtime/index.ts';
 import { BytesExchange, FormattedSink, type InferenceResult, ModelError, type ServedRoute as ServingRoute } from '../../serving/index.ts';
@@ -43,7 +42,7 @@ class ProcessExchange extends BytesExchange {
         writeHead(call, target, head);
         call.response.flushHeaders();
       },
-      piece: (bytes) => write(call.response, bytes),
+      piece: (bytes) => writePiece(call.response, bytes),
     };
     this.#formatted = form === null ? null : new FormattedSink(unchanged, form);
     this.sink = this.#formatted ?? unchanged;
@@ -130,9 +129,4 @@ function writeHead(
     'x-content-type-options': 'nosniff',
     'x-request-id': requestId,
   });
-}
-
-async function write(response: ServerResponse, bytes: Buffer): Promise<void> {
-  if (response.destroyed) throw new PlatformError('invalid_request', 'the client disconnected during the response');
-  if (!response.write(bytes)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
 }
