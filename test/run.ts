@@ -71,16 +71,18 @@ const waits: readonly string[] = [
 /** Run by CI alone, after the others. */
 const forCi: readonly RegExp[] = [
   // Clients and libraries of others. Of those for AWS, all but what a new setting or member breaks first.
-  /^test\/compat\/(?:mlflow|oip\/(?:triton|grpc-js)|aws\/(?!coverage|settings-stay))/,
+  /^test\/compat\/(?:mlflow|oip\/(?:triton|grpc-js|conformance)|aws\/(?!coverage|settings-stay))/,
   /^test\/python\/(?:forms|models|selection|worker)\./,
   /^test\/object-stores\/moto/,
   /^test\/end-to-end\/examples/,
+  // Whole ways through a server, whose parts have tests beside their sources.
+  /^test\/end-to-end\/(?:cluster-access|evaluate|installation|overflow|why)\./,
   // Random requests to a server.
   /^test\/fuzz\/(?!cli|decoders|python-files)/,
   // Pages of the console beside the way from a model to its endpoint.
-  /^test\/console\/(?:alarms|cluster|environments|pipelines|python-models|roll-back|selection|training)/,
+  /^test\/console\/(?:alarms|cluster|environments|models|pipelines|python-models|roll-back|selection|training)/,
   // Each kills, restores, trains or compares for half a minute what other files prove in parts.
-  /^test\/end-to-end\/(?:backup|captured-training|challenger|grpc-port|killed-executions|kills|pipelines|selection-restart|standby|tuning)\./,
+  /^test\/end-to-end\/(?:backup|captured-training|challenger|grpc-port|killed-executions|kills|pipelines|selection-restart|standby|training|transform|tuning)\./,
   // A day of requests for each policy.
   /^src\/simulation\/published/,
   // What `npm run test:cluster` kills more often, and what hosts prove with one model.

@@ -35,9 +35,9 @@ describe('the number of instances', () => {
     (await server.callWell<PageBody<ScalingDecisionBody>>('GET', '/endpoints/digits/decisions?kind=scaling&limit=50')).items;
   const cli = (...argv: string[]) => run(penstock, [...argv, '--data-dir', dataDir], { cwd: tmpdir(), env: plainEnvironment() });
 
-  /** About 40 sequential requests per second of many rows, because scaling counts rows. */
+  /** About 40 sequential requests per second of many rows, because scaling counts rows: enough of them also on a busy machine. */
   async function load(): Promise<void> {
-    const instances = Array.from({ length: 32 }, () => Array.from({ length: 64 }, () => 1));
+    const instances = Array.from({ length: 128 }, () => Array.from({ length: 64 }, () => 1));
     while (isLoading) {
       const { status, body } = await server.call('POST', '/endpoints/digits/invoke', { instances });
       if (status !== 200) failures.push(JSON.stringify(body));
