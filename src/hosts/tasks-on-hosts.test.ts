@@ -24,13 +24,19 @@ describe('a task on a host', { timeout: 60_000 }, () => {
     return { tasks: home.tasks, host, parent };
   };
 
+  /** Its output can be read before its host has reported that it runs. */
+  const begun = async (home: PlacedProvider, id: string): Promise<void> => {
+    await printed(home.tasks, id, 'begun');
+    await until(() => home.tasks.list().some((view) => view.id === id && view.state === 'running'), 'it is reported as running');
+  };
+
   test('goes on while the link is cut, and its output and files are read afterwards', async () => {
     const home = await fixture.openHome();
     await fixture.openHost('h1');
     const subject = subjectOf(home);
     const at = await prepared(subject, 'cut/1/1', {});
     await start(subject, at, loop);
-    await printed(home.tasks, at.id, 'begun');
+    await begun(home, at.id);
     fixture.links.get('h1')?.destroy();
     await until(() => home.linked.host('h1')?.isLinked === false, 'the link is lost');
     await assert.rejects(home.tasks.output(at.id, 0), /host h1 is away|the link to host h1 was lost/);
@@ -71,7 +77,7 @@ describe('a task on a host', { timeout: 60_000 }, () => {
     await start(subjectOf(first), at, loop);
     const other = await prepared(subjectOf(first), 'other/1/1', {});
     await start(subjectOf(first), other, loop);
-    await printed(first.tasks, at.id, 'begun');
+    await begun(first, at.id);
     const second = await fixture.openHome({ epoch: 2 });
     const finding = second.tasks.find(at, signal);
     fixture.links.get('h1')?.destroy();
@@ -91,7 +97,7 @@ describe('a task on a host', { timeout: 60_000 }, () => {
     const agent = await fixture.openHost('h1', { folder });
     const at = await prepared(subjectOf(home), 'agent/1/1', {});
     await start(subjectOf(home), at, loop);
-    await printed(home.tasks, at.id, 'begun');
+    await begun(home, at.id);
     await agent.close();
     await until(() => home.linked.host('h1')?.isLinked === false, 'the link is lost');
     writeFileSync(join(at.ml, 'go'), '');
@@ -111,7 +117,7 @@ describe('a task on a host', { timeout: 60_000 }, () => {
     await home.tasks.discardOthers(join(fixture.root, 'none'), []);
     const at = await prepared(subjectOf(home), 'lost/1/1', {});
     await start(subjectOf(home), at, loop);
-    await printed(home.tasks, at.id, 'begun');
+    await begun(home, at.id);
     fixture.home = null; // no home to link to
     fixture.links.get('h1')?.destroy();
     await until(() => home.linked.host('h1')?.isLost === true, 'the host is lost');
@@ -131,7 +137,7 @@ describe('a task on a host', { timeout: 60_000 }, () => {
     const agent = await fixture.openHost('h1');
     const at = await prepared(subjectOf(home), 'leave/1/1', {});
     await start(subjectOf(home), at, loop);
-    await printed(home.tasks, at.id, 'begun');
+    await begun(home, at.id);
     const drained = agent.drain(20_000);
     await until(() => home.tasks.list()[0]?.eviction?.why === 'stopping', 'it is evicted');
     assert.ok((home.tasks.list()[0]?.eviction?.withinMs ?? 0) > 10_000);

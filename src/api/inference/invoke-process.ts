@@ -1,5 +1,5 @@
 /** The invoke route for process models: request and response pass through unchanged, error responses included. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { streamForm } from '../../codecs/index.ts';
 import type { WireBody } from '../../data-quality/index.ts';
 import type { PlatformError } from '../../errors.ts';
