@@ -78,9 +78,13 @@ def ended(name):
     return sagemaker.describe_training_job(TrainingJobName=name)
 
 
+def streams_of(name):
+    return logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/")["logStreams"]
+
+
 def lines(name):
     """The lines of the job's only log stream."""
-    streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/")["logStreams"]
+    streams = streams_of(name)
     same(len(streams), 1)
     holds(f"{name}/algo-1-", streams[0]["logStreamName"])
     pages = logs.get_paginator("filter_log_events")
@@ -215,7 +219,7 @@ def _():
     script = "trap 'echo stopping; exit 0' TERM; echo half > /opt/ml/model/half.txt; echo ready; while :; do sleep 0.1; done"
     sagemaker.create_training_job(**shell("stopped", script))
     for _ in range(200):
-        if sagemaker.describe_training_job(TrainingJobName="stopped")["SecondaryStatus"] == "Training" and "ready" in lines("stopped"):
+        if sagemaker.describe_training_job(TrainingJobName="stopped")["SecondaryStatus"] == "Training" and streams_of("stopped") and "ready" in lines("stopped"):
             break
         time.sleep(0.1)
     same(rejected(sagemaker.delete_training_job, TrainingJobName="stopped").code, "ResourceInUse")
