@@ -49,6 +49,8 @@ describe('an upgrade of a cluster under load', { skip: whyNoPostgres() }, () => 
     await cluster.replace('c', penstock);
     assert.deepEqual(cluster.hosts.workers('h2'), before, 'the agent of the older version keeps its workers');
     await cluster.replaceHost('h2', penstock);
+    assert.match(await cluster.note(), /end the upgrade with `penstock cluster finish-upgrade`/); // step 104 leaves programs of step 101 working
+    await cluster.call('POST', '/cluster/finish-upgrade');
     assert.equal(await cluster.note(), '');
     await cluster.check((line) => t.diagnostic(line));
   });
