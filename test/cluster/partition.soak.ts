@@ -293,9 +293,10 @@ class CutCluster {
     assert.equal(broken, null);
     let onHosts = 0;
     for (const host of hostNames) onHosts += (await this.nodes.call<HostDetailBody>(home, 'GET', `/cluster/hosts/${host}`)).workers.length;
+    const warm = hostNames.length; // each host has one
     await until(
-      'hosts run what the home wants, and nothing else',
-      () => hostNames.flatMap((host) => this.#hosts.workers(host)).length === onHosts,
+      'hosts run what the home wants, their warm workers, and nothing else',
+      () => hostNames.flatMap((host) => this.#hosts.workers(host)).length === onHosts + warm,
     );
     diagnose(
       `${this.#written.length} control calls and ${jobs.accepted.size} asynchronous requests were acknowledged, none was lost or done twice`,
