@@ -111,6 +111,16 @@ describe('a task on a host', { timeout: 60_000 }, () => {
     assert.equal(existsSync(dirname(at.ml)), false);
   });
 
+  test('leaves a folder that its agent cannot read, and one without a task is removed', async () => {
+    const folder = join(fixture.root, 'damaged');
+    const [unreadable, unused] = ['unreadable', 'unused'].map((name) => join(folder, 'training', name)) as [string, string];
+    mkdirSync(join(unreadable, 'host-task.json'), { recursive: true }); // a folder cannot be read as a file
+    mkdirSync(unused, { recursive: true });
+    await fixture.openHome();
+    await fixture.openHost('h1', { folder });
+    assert.deepEqual([existsSync(unreadable), existsSync(unused)], [true, false]);
+  });
+
   test('is lost only when its host was away for longer than a task lives alone, and then ends if the host returns', async () => {
     const home = await fixture.openHome({ taskLostMs: 1500 });
     const agent = await fixture.openHost('h1');

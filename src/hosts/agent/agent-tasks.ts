@@ -3,7 +3,7 @@
  * started belongs to the link that prepared it; a task goes on without a link, and the next home finds it.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../clock.ts';
@@ -86,7 +86,13 @@ export class AgentTasks {
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     for (const name of readdirSync(folder)) {
       const path = join(folder, name);
-      const note = readNote(path);
+      let note: TaskNote | null;
+      try {
+        note = readNote(path);
+      } catch (error) {
+        log.error({ path, error: messageOf(error) }, 'the folder of a task cannot be read: it stays, and its task is lost for the home');
+        continue;
+      }
       const view = tasks.adopt(path);
       if (note !== null && view?.id === note.id) {
         this.#tasks.set(note.id, { folder: path, note, isStarted: true });
@@ -304,9 +310,13 @@ function reportOf({ note: { digest, threads, memoryMiB } }: AgentTask, { id, sta
 }
 
 /** Written by this agent or an earlier one; null if it is missing or not complete. */
+/** Null: none was written, or it is damaged. Throws if there is one that cannot be read now. */
 function readNote(folder: string): TaskNote | null {
+  const path = join(folder, noteName);
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
+  const text = readFileSync(path, 'utf8');
   try {
-    return JSON.parse(readFileSync(join(folder, noteName), 'utf8')) as TaskNote;
+    return JSON.parse(text) as TaskNote;
   } catch {
     return null;
   }
