@@ -88,6 +88,17 @@ describe('a set of hosts', () => {
       await states.linked({ name, zone: 'a', cpuMilli: 8000, memoryMiB: 16_384 });
     }
   };
+  /** The set grows to `count` hosts, and after ten minutes with a need for one less, the highest of them is emptied. */
+  const emptyHighest = async (home: HostScaler, count: number, hasWorker = false): Promise<void> => {
+    need(count);
+    await home.round();
+    await join();
+    need(count - 1);
+    if (hasWorker) hosts.start('w1', `gpu-${count - 1}`);
+    await home.round();
+    clock.advance(tenMinutes);
+    await home.round();
+  };
   const events = async (): Promise<string[]> => {
     const rows = await opened.db.selectFrom('events').select(['kind', 'subject', 'detail']).orderBy('seq').execute();
     return rows
@@ -119,14 +130,7 @@ describe('a set of hosts', () => {
 
   test('shrinks after 10 min without need: the highest host is emptied, then ends, then may return with workers', async () => {
     const home = await becomeHome('a');
-    need(3);
-    await home.round();
-    await join();
-    need(2);
-    hosts.start('w1', 'gpu-2');
-    await home.round();
-    clock.advance(tenMinutes);
-    await home.round();
+    await emptyHighest(home, 3, true);
     assert.deepEqual([states.wantedOf('gpu-2'), server.replicas('gpu')], ['draining', 3]);
     await home.round();
     assert.equal(server.replicas('gpu'), 3, 'a worker is left');
@@ -147,14 +151,7 @@ describe('a set of hosts', () => {
 
   test('keeps a host that is needed again while it is emptied', async () => {
     const home = await becomeHome('a');
-    need(2);
-    await home.round();
-    await join();
-    need(1);
-    hosts.start('w1', 'gpu-1');
-    await home.round();
-    clock.advance(tenMinutes);
-    await home.round();
+    await emptyHighest(home, 2, true);
     assert.equal(states.wantedOf('gpu-1'), 'draining');
     need(2);
     await home.round();
@@ -227,13 +224,7 @@ describe('a set of hosts', () => {
 
   test('is not changed by a request of an earlier home that arrives late', async () => {
     const old = await becomeHome('a');
-    need(2);
-    await old.round();
-    await join();
-    need(1);
-    await old.round();
-    clock.advance(tenMinutes);
-    await old.round();
+    await emptyHighest(old, 2);
     assert.equal(states.wantedOf('gpu-1'), 'draining');
     // The old home asks for one host, and the request is on its way when it is replaced.
     const wire = Promise.withResolvers<void>();
@@ -278,13 +269,7 @@ describe('a set of hosts', () => {
 
   test('waits with a change of an earlier home to fewer hosts while the host has workers again', async () => {
     const old = await becomeHome('a');
-    need(2);
-    await old.round();
-    await join();
-    need(1);
-    await old.round();
-    clock.advance(tenMinutes);
-    await old.round();
+    await emptyHighest(old, 2);
     server.instead = (response) => (response.destroy(), true);
     server.before = async (method) => {
       if (method === 'GET') server.instead = () => false;
