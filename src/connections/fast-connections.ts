@@ -21,9 +21,12 @@ export interface FastConnectionsOptions {
   /** Whether a request is served here. */
   readonly accepts: (request: FastRequest) => boolean;
   readonly serve: (request: FastRequest, response: FastResponse) => void;
-  /** Takes the paused connections that are handed over, in place of the server's own listener, and which are not handed over yet. */
-  readonly passing?: { readonly passOn: (socket: Socket) => void; readonly holds: HeldLimits };
+  /** Takes connections that are handed over, in place of the server's own listener, and limits those that are not yet. */
+  readonly passing?: { readonly passOn: PassOn; readonly holds: HeldLimits };
 }
+
+/** `socket` is paused; `unread`: what was received of it. */
+type PassOn = (socket: Socket, unread: Buffer | null) => void;
 
 /** Connections without a whole head stay here if they would be handed to another process, which they would occupy for nothing. */
 export interface HeldLimits {
@@ -46,7 +49,7 @@ type Listen = (this: Server, socket: Socket) => void;
 export class FastConnections {
   readonly options: FastConnectionsOptions;
   readonly heads = new FastHeads();
-  readonly #handOver: (socket: Socket) => void;
+  readonly #handOver: PassOn;
   readonly #open = new Set<FastConnection>();
   /** Those of `#open` that have sent nothing, oldest first. */
   readonly #silent = new Set<FastConnection>();
@@ -66,7 +69,8 @@ export class FastConnections {
     server.removeAllListeners(event);
     this.#handOver =
       options.passing?.passOn ??
-      ((socket) => {
+      ((socket, unread) => {
+        if (unread !== null) socket.unshift(unread);
         for (const listen of native) listen.call(server, socket);
         socket.resume();
       });
@@ -128,13 +132,12 @@ export class FastConnections {
     const { socket } = connection;
     this.ended(connection);
     socket.pause();
-    if (unread !== null) socket.unshift(unread);
-    this.#handOver(socket);
+    this.#handOver(socket, unread);
   }
 
   /** Leaves a connection to node's own listener from its beginning. */
   leave(socket: Socket): void {
-    this.#handOver(socket);
+    this.#handOver(socket, null);
   }
 
   responseTo(request: FastRequest, onEnd: () => void, socket: Socket = request.socket): FastResponse {

@@ -10,6 +10,8 @@ const pauseMsMax = 100;
 
 export class OtherHomes {
   readonly #dialer: HomeDialer;
+  /** Those of the dialer that are known. */
+  #delays = 0;
 
   constructor(clock: Clock) {
     this.#dialer = new HomeDialer({ clock, random: new SystemRandom(), pauseMsMax });
@@ -21,6 +23,14 @@ export class OtherHomes {
     this.#dialer.setDetours(detours);
     this.#dialer.setIdentity(identity);
     return this.#dialer.dial(kind, fields, signal);
+  }
+
+  /** Whether a node has answered that it is about to serve, since this was last asked. */
+  isAboutToServe(): boolean {
+    const { delays } = this.#dialer;
+    const isNew = delays !== this.#delays;
+    this.#delays = delays;
+    return isNew;
   }
 
   /** Whether the last connection goes over a node that passes it on. */

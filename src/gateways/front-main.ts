@@ -48,7 +48,10 @@ async function serve(orders: FrontOrders): Promise<void> {
       return { socket, isOther, isDetour: isOther && others.isDetour };
     },
     triesDirect: (signal) => others.triesDirect(signal),
+    // A server on this machine listens soon, and one that is not known yet is about to be: nodes tell each other by the database.
+    isHomeNear: () => targets.target.other === undefined || others.isAboutToServe(),
     onCatalogue: (endpoints) => inference.setCatalogue(endpoints),
+    onCutOff: () => passed.rejectWaiting(),
     onEnd: (_why, isSilent) => {
       if (!orders.isNode) process.exit(1);
       if (isSilent) targets.endPassed();
@@ -57,7 +60,7 @@ async function serve(orders: FrontOrders): Promise<void> {
     },
   });
   const inference = new FrontInference({ clock, random: new SystemRandom(), home, numberOf: connectionNumbers(home) });
-  const passed = new PassedConnections({ clock, dial: (dial, signal) => targets.dial(dial, signal), hasHome: () => home.isLinked });
+  const passed = new PassedConnections({ clock, dial: (dial, signal) => targets.dial(dial, signal), home });
   const server = new FrontServer(orders, {
     clock,
     passed,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { type Duplex, duplexPair } from 'node:stream';
 import { after, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { until } from '../../test/end-to-end/poll.ts';
@@ -53,7 +54,12 @@ async function open(more: Partial<FrontLimits> = {}): Promise<Opened> {
     { host: '127.0.0.1', tls: null, limits: { ...limits, ...more } },
     {
       clock,
-      passed: { passOn: (socket) => void passed.push(socket.on('error', () => undefined)) },
+      passed: {
+        passOn: (socket, _kind, _encrypted, unread) => {
+          socket.unshift(unread);
+          passed.push(socket.on('error', () => undefined));
+        },
+      },
       serve: (_request, response) => {
         response.writeHead(200, ['content-length', '2']);
         response.end('ok');
@@ -127,7 +133,7 @@ describe('connections of a gateway process', () => {
     const dialled: { readonly number: number; readonly fail: (error: Error) => void }[] = [];
     const passed = new PassedConnections({
       clock,
-      hasHome: () => true,
+      home: { isLinked: true, isCutOff: false },
       dial: (_dial, signal) =>
         new Promise((_resolve, reject) => {
           dialled.push({ number: dialled.length, fail: reject });
@@ -146,6 +152,92 @@ describe('connections of a gateway process', () => {
     const texts = await Promise.all(clients.slice(1).map(restOf));
     assert(texts.every((text) => text.startsWith('HTTP/1.1 503 ')));
     assert.equal(dialled.length, 33, 'one whose time is over is not dialled any more');
+  });
+});
+
+describe('connections of a gateway process without a home', () => {
+  /** The client of a connection that was passed on, while `home` has this state, and what the process dials for it. */
+  async function passOne(home: { isLinked: boolean; isCutOff: boolean }, request: string) {
+    const clock = new VirtualClock();
+    const upstreams: Duplex[] = [];
+    const dials: (() => void)[] = [];
+    const passed = new PassedConnections({
+      clock,
+      home,
+      dial: (_dial, signal) =>
+        new Promise((resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('aborted')));
+          dials.push(() => {
+            const [near, far] = duplexPair();
+            upstreams.push(far);
+            resolve(near as unknown as Socket);
+          });
+        }),
+    });
+    const { url, passed: sockets } = await open();
+    const client = await dial(url);
+    client.write(request);
+    await until('it has arrived', () => sockets.length === 1);
+    passed.passOn(sockets[0] as Socket, 'connection', false, sockets[0]?.read() as Buffer);
+    /** The home accepts the connection. */
+    const accept = async (): Promise<Duplex> => {
+      dials[0]?.();
+      await until('it is accepted', () => upstreams.length === 1);
+      return upstreams[0] as Duplex;
+    };
+    return { clock, client, passed, accept, dials };
+  }
+  const near = { isLinked: false, isCutOff: false };
+  const ready = 'GET /v2/health/ready HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nX-Request-Id: r\r\n\r\n';
+
+  test('wait for it, and get 503 with the reason once the node is known to be cut off', async () => {
+    const { clock, client, passed } = await passOne({ ...near }, live);
+    clock.advance(900);
+    passed.rejectWaiting();
+    const text = await restOf(client);
+    assert.match(text, /^HTTP\/1\.1 503 .*\r\nretry-after: 1\r\n.*this node does not reach the node that serves requests/s);
+  });
+
+  test('get it at once from then on, and nothing is dialled', async () => {
+    const { client, dials } = await passOne({ isLinked: false, isCutOff: true }, live);
+    assert.match(await restOf(client), /^HTTP\/1\.1 503 .*this node does not reach/s);
+    assert.equal(dials.length, 0);
+  });
+
+  test('that bring a probe get the answer of the home, and end with it', async () => {
+    const { client, accept } = await passOne({ ...near }, ready);
+    const home = await accept();
+    const head = String(await once(home, 'data'));
+    assert.equal(head, 'GET /v2/health/ready HTTP/1.1\r\nHost: a\r\nX-Request-Id: r\r\nConnection: close\r\n\r\n');
+    home.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    assert.match(await restOf(client), /^HTTP\/1\.1 200 OK\r\n.*ok$/s);
+  });
+
+  test('that bring a probe get 503 after a second, whether there is no home, it is silent, or it hangs up', async () => {
+    const without = await passOne({ ...near }, ready);
+    without.clock.advance(1000);
+    const silent = await passOne({ ...near }, ready);
+    await silent.accept();
+    silent.clock.advance(1000);
+    const closing = await passOne({ ...near }, ready);
+    (await closing.accept()).end();
+    for (const { client } of [without, silent, closing]) assert.match(await restOf(client), /^HTTP\/1\.1 503 .*did not answer within 1 s/s);
+  });
+
+  test('that bring something else than a probe alone are passed on as they are', async () => {
+    for (const request of [
+      ready.replace('ready', 'readiness'),
+      ready.replace('X-Request-Id: r', 'Content-Length: 2'),
+      ready.replace('GET', 'POST').replace('Connection', 'Content-Length: 0\r\nConnection'),
+      `${ready}${live}`,
+    ]) {
+      const { client, accept, clock } = await passOne({ ...near }, request);
+      clock.advance(2000);
+      const home = await accept();
+      assert.equal(String(await once(home, 'data')), request);
+      client.destroy();
+      home.destroy();
+    }
   });
 });
 

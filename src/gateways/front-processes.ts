@@ -112,6 +112,11 @@ export class FrontProcesses {
     this.#tell({ target });
   }
 
+  /** Their own server is about to be the home of this term, unless it has said so already. */
+  awaitTarget(term: number): void {
+    if (this.#target.term < term) this.setTarget({ term });
+  }
+
   /** Resolves when all processes have ended: they accept requests for a grace period, and finish open ones. */
   async drain(times: DrainTimes): Promise<void> {
     this.#stopRestarts();

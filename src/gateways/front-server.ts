@@ -70,7 +70,7 @@ export class FrontServer {
       keepAliveMs: limits.keepAliveMs,
       accepts: isInference,
       passing: {
-        passOn: (socket) => deps.passed.passOn(socket, 'connection', tls !== null),
+        passOn: (socket, unread) => deps.passed.passOn(socket, 'connection', tls !== null, unread),
         holds: { headMs: limits.headersTimeoutMs, silentMax: Math.ceil(limits.connectionsMax / 2) },
       },
       serve: (request, response) => {

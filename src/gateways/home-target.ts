@@ -28,7 +28,7 @@ export interface OtherHome {
 export type HomeTarget =
   | { readonly term: number; readonly own: OwnHome; readonly other?: undefined }
   | { readonly term: number; readonly own?: undefined; readonly other: OtherHome }
-  /** Not known at the moment. */
+  /** About to be known. */
   | { readonly term: number; readonly own?: undefined; readonly other?: undefined };
 
 /** What a connection to the home is for: the link of this process, or the rest of a client's connection. */

@@ -19,6 +19,8 @@ class Homes {
   #dial: ((dialled: DialledHome) => void) | null = null;
   /** Whether the home answers without a detour. */
   isDirect = false;
+  /** Whether a node answers that it starts. */
+  isNear = false;
   readonly answers: string[] = [];
 
   constructor(limits: WaitingLimits = waitingLimits) {
@@ -30,6 +32,8 @@ class Homes {
           signal.addEventListener('abort', () => reject(new Error('aborted')));
         }),
       triesDirect: async () => this.isDirect,
+      isHomeNear: () => this.isNear,
+      onCutOff: () => this.answers.push('cut off'),
       onCatalogue: () => undefined,
       onEnd: () => true,
       limits,
@@ -191,11 +195,62 @@ test('requests wait for a home within their number, their bytes and their time, 
   assert.deepEqual(large.answers, ['123: unavailable 1000']);
   const late = new Homes();
   late.send('a', 500);
-  late.send('b', 5000);
+  late.send('b', 4000);
   late.clock.advance(501);
   assert.deepEqual(late.answers, ['a: unavailable 1000']);
   await late.open();
   assert.deepEqual(late.names, ['b']);
+});
+
+test('without an answer of any home for 5 s, requests that wait are answered 503, and later ones at once, until there is a home', async () => {
+  const homes = await opened();
+  homes.send('a');
+  await settled();
+  await homes.kill();
+  homes.clock.advance(10); // it is dialled again
+  homes.clock.advance(4900);
+  homes.send('b');
+  assert.deepEqual(homes.answers.splice(0), ['left a']);
+  homes.clock.advance(100);
+  assert.deepEqual(homes.answers.splice(0), ['a: unavailable 1000', 'b: unavailable 1000', 'cut off']);
+  homes.send('c');
+  assert.deepEqual(homes.answers.splice(0), ['c: unavailable 1000']);
+  await homes.open();
+  homes.send('d');
+  await settled();
+  await homes.answer(1);
+  assert.deepEqual(homes.answers, ['answer to d']);
+});
+
+test('requests wait for a home that answers but does not serve yet, also after the node was cut off', async () => {
+  const homes = await opened();
+  await homes.kill();
+  homes.isNear = true;
+  homes.send('a');
+  homes.clock.advance(20_000);
+  assert.deepEqual(homes.answers, []);
+  homes.isNear = false;
+  homes.clock.advance(5000);
+  assert.deepEqual(homes.answers.splice(0), ['a: unavailable 1000', 'cut off']);
+  homes.isNear = true;
+  homes.clock.advance(500);
+  homes.send('b');
+  await homes.open();
+  await homes.answer();
+  assert.deepEqual(homes.answers, ['answer to b']);
+});
+
+test('a home that changes gets the full time', async () => {
+  const homes = await opened();
+  await homes.kill();
+  homes.clock.advance(4000);
+  homes.send('a');
+  homes.home.relink();
+  homes.clock.advance(4800);
+  assert.deepEqual(homes.answers, []);
+  await homes.open();
+  await homes.answer();
+  assert.deepEqual(homes.answers, ['answer to a']);
 });
 
 test('a client that disconnects while its request waits is forgotten', async () => {

@@ -5,9 +5,10 @@
  */
 import type { Socket } from 'node:net';
 import { type Clock, every } from '../clock.ts';
-import { PlatformError } from '../errors.ts';
+import type { PlatformError } from '../errors.ts';
 import type { InferenceCall, InferenceOutcome } from '../serving/index.ts';
 import type { CatalogueEndpoint, CatalogueRoute } from './catalogue.ts';
+import { cutOff, noHome } from './no-home.ts';
 import { RemoteHome, type WholeResponse } from './remote-home.ts';
 
 /** How much waits without a home. */
@@ -18,15 +19,23 @@ export interface WaitingLimits {
   readonly atOnceMax: number;
   /** A home on another machine of which nothing has arrived for this long is lost. */
   readonly silentMsMax: number;
+  /** Without a link, and without a sign that there will be one, requests wait this long. Later ones do not wait. */
+  readonly aloneMsMax: number;
 }
 
 /**
  * Requests: 2,000 a second for the 5 s that a stopped home may need to be replaced. Bytes: their mean is 6.5 KB then; one request has at
- * most 64 KiB. A process takes as much memory itself.
+ * most 64 KiB. A process takes as much memory itself. Alone: a lost home is replaced within 4 s, and the next one answers while it starts.
  */
-export const waitingLimits: WaitingLimits = { requestsMax: 10_000, bytesMax: 64 * 1024 * 1024, atOnceMax: 64, silentMsMax: 3000 };
+export const waitingLimits: WaitingLimits = {
+  requestsMax: 10_000,
+  bytesMax: 64 * 1024 * 1024,
+  atOnceMax: 64,
+  silentMsMax: 3000,
+  aloneMsMax: 5000,
+};
 
-/** Between two looks at whether the home is silent. */
+/** Between two looks at whether the home is silent, or whether there will be one. */
 const lookEveryMs = 500;
 /** Between two tries to do without a detour; one ends with the next. */
 const directEveryMs = 5000;
@@ -67,8 +76,12 @@ export interface LinkedHomeDeps {
   readonly dial: (signal: AbortSignal) => Promise<DialledHome>;
   /** Resolves with whether the home answers without a detour: the next `dial` needs none then. */
   readonly triesDirect: (signal: AbortSignal) => Promise<boolean>;
+  /** Asked while there is no link: whether the home has answered that it starts since it was last asked, or needs no network. */
+  readonly isHomeNear: () => boolean;
   /** The endpoints of the home; none while there is no home. */
   readonly onCatalogue: (endpoints: readonly CatalogueEndpoint[]) => void;
+  /** From now on until there is a link, `isCutOff` is true. Waiting requests have been rejected. */
+  readonly onCutOff: () => void;
   /** The link has ended; `isSilent`: nothing arrived on it, but it is not closed. False: there will be no other one. */
   readonly onEnd: (why: string, isSilent: boolean) => boolean;
   readonly limits?: WaitingLimits;
@@ -94,6 +107,7 @@ export class LinkedHome {
   #atOnce = 0;
   #link: RemoteHome | null = null;
   #isLeaving = false;
+  #isCutOff = false;
   #dialling = new AbortController();
   #stopLooking: () => void = () => undefined;
   #stopTrying: () => void = () => undefined;
@@ -116,6 +130,11 @@ export class LinkedHome {
 
   get isLinked(): boolean {
     return this.#link !== null;
+  }
+
+  /** Whether waiting for a home is of no use. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
   }
 
   /** `onChanged`: the call was not settled, and must be sent as a whole, because the home or its routes have changed. */
@@ -157,6 +176,7 @@ export class LinkedHome {
   async #dial(): Promise<void> {
     this.#dialling.abort();
     const { signal } = (this.#dialling = new AbortController());
+    this.#lookForHome();
     const { clock, dial, onCatalogue, onEnd } = this.#deps;
     let dialled: DialledHome;
     try {
@@ -178,6 +198,8 @@ export class LinkedHome {
     });
     this.#link = link;
     this.#isLeaving = false;
+    this.#isCutOff = false;
+    this.#stopLooking();
     this.#announced.clear();
     this.#atOnce = 0;
     if (isOther) this.#look(socket, link);
@@ -193,6 +215,24 @@ export class LinkedHome {
     this.#stopTrying();
     this.#deps.onCatalogue([]);
     if (this.#deps.onEnd(why, why === silentHome)) this.#deps.clock.after(redialMs, () => this.open());
+  }
+
+  /** Counts looks, not time: this process may itself have been stopped. */
+  #lookForHome(): void {
+    const { clock, isHomeNear, onCutOff } = this.#deps;
+    let looksAlone = 0;
+    this.#stopLooking();
+    this.#stopLooking = every(clock, lookEveryMs, () => {
+      looksAlone = isHomeNear() ? 0 : looksAlone + 1;
+      if (looksAlone === 0) this.#isCutOff = false;
+      if (this.#isCutOff || looksAlone * lookEveryMs < this.#limits.aloneMsMax) return;
+      this.#isCutOff = true;
+      for (const { leave, handlers } of this.#waiting) {
+        leave();
+        handlers.onUnavailable(cutOff());
+      }
+      onCutOff();
+    });
   }
 
   /** A look that finds the home silent counts only if the next one does, too: this process may itself have been stopped. */
@@ -260,6 +300,10 @@ export class LinkedHome {
     const { request, handlers } = open;
     const { requestsMax, bytesMax } = this.#limits;
     const leftMs = request.untilMs - clock.nowMs();
+    if (this.#isCutOff) {
+      open.leave = () => undefined;
+      return handlers.onUnavailable(cutOff());
+    }
     const isFull = this.#waiting.size >= requestsMax || this.#waitingBytes + request.bytes.length > bytesMax;
     if (isFull || leftMs <= 0) {
       open.leave = () => undefined;
@@ -288,8 +332,3 @@ export class LinkedHome {
 }
 
 const silentHome = 'the home is silent';
-
-function noHome(why: string): PlatformError {
-  const message = `no node of the cluster serves requests at the moment, and ${why}: send the request again`;
-  return new PlatformError('unavailable', message, { retryAfterMs: 1000 });
-}

@@ -79,8 +79,8 @@ export class NodeFronts {
     const identity = this.#identity;
     if (home === null) return; // the last one is dialled until another one is known
     const { epoch: term, address, detours, isSelf } = home;
-    // This node tells its own place when it is open.
-    if (isSelf) return;
+    // This node tells its own place when it is open; the processes wait for that, and for no other home.
+    if (isSelf) return this.processes.awaitTarget(term);
     this.processes.setTarget(address === null || identity === null ? { term } : { term, other: { address, detours, identity } });
   }
 }

@@ -1,18 +1,20 @@
 /** Connections of clients that continue at the home, byte by byte. They end with it. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
-import { errorBody, requestIdOf } from '../connections/index.ts';
-import { PlatformError } from '../errors.ts';
+import { errorBody, errorHeaders, requestIdOf } from '../connections/index.ts';
+import type { PlatformError } from '../errors.ts';
 import type { HomeDial } from './home-target.ts';
 import { factsOf } from './introduction.ts';
+import type { LinkedHome } from './linked-home.ts';
+import { cutOff, lateAnswer, noHome } from './no-home.ts';
+import { beginsToAnswer, probeIn, probeMs } from './probes.ts';
 
 /** The clock, and the way to the home. */
 export interface PassedConnectionsDeps {
   readonly clock: Clock;
   /** Resolves with a paused connection to the home. Rejects when aborted, or if there will be no home. */
   readonly dial: (dial: HomeDial, signal: AbortSignal) => Promise<Socket>;
-  /** Whether there is a home at the moment. */
-  readonly hasHome: () => boolean;
+  readonly home: Pick<LinkedHome, 'isLinked' | 'isCutOff'>;
 }
 
 /** Connections that wait without a home. None of their bytes are read, so each one costs what the system holds for it. */
@@ -29,31 +31,46 @@ export class PassedConnections {
   readonly #turns = new Set<() => void>();
   #dialing = 0;
   /** Connections without their other half. */
-  #waiting = 0;
+  readonly #waiting = new Set<AbortController>();
 
   constructor(deps: PassedConnectionsDeps) {
     this.#deps = deps;
   }
 
-  /** `socket` is paused. One that speaks HTTP/1.1 is answered if there is no home for it. */
-  passOn(socket: Socket, kind: 'connection' | 'grpc', encrypted: boolean): void {
-    const { clock, hasHome } = this.#deps;
-    const refuse = (why: string): void => (kind === 'grpc' ? void socket.destroy() : reject(socket, why));
+  /** `socket` is paused; `unread`: what was received of it. One that speaks HTTP/1.1 is answered if there is no home for it. */
+  passOn(socket: Socket, kind: 'connection' | 'grpc', encrypted: boolean, unread: Buffer | null = null): void {
+    const { clock, home } = this.#deps;
+    const refuse = (why: PlatformError): void => (kind === 'grpc' ? void socket.destroy() : reject(socket, why));
     socket.on('error', () => socket.destroy());
-    if (this.#waiting >= waitingMax && !hasHome()) return refuse('too many connections wait for it already');
+    if (home.isCutOff) return refuse(cutOff());
+    if (this.#waiting.size >= waitingMax && !home.isLinked) return refuse(noHome('too many connections wait for it already'));
+    const probe = unread === null ? null : probeIn(unread);
+    if (unread !== null && probe === null) socket.unshift(unread);
     const abort = new AbortController();
-    const cancel = clock.after(waitMs, () => abort.abort());
+    const { signal } = abort;
+    const [limitMs, late] = probe === null ? [waitMs, noHome('the time of the request is over')] : [probeMs, lateAnswer(probeMs)];
+    const cancel = clock.after(limitMs, () => abort.abort(late));
     socket.once('close', () => abort.abort());
-    this.#waiting++;
-    this.#dial({ kind, connection: factsOf(socket), encrypted }, abort.signal)
+    this.#waiting.add(abort);
+    this.#dial({ kind, connection: factsOf(socket), encrypted }, signal)
+      .then((upstream) => (probe === null ? upstream : beginsToAnswer(upstream, probe, signal)))
       .then(
         (upstream) => join(socket, upstream),
-        () => (abort.signal.aborted ? refuse('the time of the request is over') : socket.destroy()),
+        () => {
+          if (signal.aborted) refuse(signal.reason as PlatformError);
+          else if (probe !== null) refuse(late);
+          else socket.destroy();
+        },
       )
       .finally(() => {
         cancel();
-        this.#waiting--;
+        this.#waiting.delete(abort);
       });
+  }
+
+  /** There will be no home soon: connections that wait for it are answered, or closed if they speak gRPC. */
+  rejectWaiting(): void {
+    for (const abort of this.#waiting) abort.abort(cutOff());
   }
 
   async #dial(dial: HomeDial, signal: AbortSignal): Promise<Socket> {
@@ -84,12 +101,17 @@ export class PassedConnections {
 }
 
 /** The request of the connection, of which nothing was passed on, is answered without the home. */
-function reject(socket: Socket, why: string): void {
+function reject(socket: Socket, why: PlatformError): void {
   if (socket.destroyed) return;
-  const message = `no node of the cluster serves requests at the moment, and ${why}: send the request again`;
-  const body = errorBody(new PlatformError('unavailable', message), requestIdOf({ headers: {} }));
-  const head = `HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: ${Buffer.byteLength(body)}`;
-  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`);
+  const body = errorBody(why, requestIdOf({ headers: {} }));
+  const headers = {
+    'content-type': 'application/json',
+    ...errorHeaders(why),
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 503 Service Unavailable\r\n${lines.join('')}\r\n${body}`);
   socket.on('finish', () => socket.destroySoon()).resume();
 }
 

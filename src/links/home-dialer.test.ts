@@ -108,6 +108,49 @@ test('repeats while the home refuses for now, and gives up when its caller does'
   await assert.rejects(dial, { code: 'unavailable' });
 });
 
+test('counts answers of nodes that are about to serve, and no others', async (context) => {
+  let home: string | null = null;
+  let refusal: PlatformError | null = null;
+  const pair = await linkedPair(context, { homeAddress: () => home });
+  const admit = (): void => {
+    if (refusal !== null) throw refusal;
+  };
+  pair.port.serve('host', ['host'], (socket) => void socket.resume(), admit);
+  const identity = await pair.cluster.identityOf({ role: 'host', name: 'h1' });
+  /** Of a dial that ends when it is accepted or rejected for good, and otherwise when an answer was counted, or an address has failed. */
+  const counted = async (): Promise<boolean> => {
+    let failures = 0;
+    const onFailure = (): void => void failures++;
+    const dialer = new HomeDialer({
+      clock: new SystemClock(),
+      random: new SeededRandom(1),
+      addresses: [pair.address],
+      identity,
+      onFailure,
+    });
+    const over = new AbortController();
+    let isOver = false;
+    void dialer
+      .dial('host', {}, over.signal)
+      .then((socket) => socket.destroy())
+      .catch(() => undefined)
+      .finally(() => (isOver = true));
+    while (!isOver && failures === 0 && dialer.delays === 0) await new Promise(setImmediate);
+    over.abort();
+    return dialer.delays > 0;
+  };
+  assert.equal(await counted(), true, 'it knows no home');
+  home = '127.0.0.1:1';
+  assert.equal(await counted(), false, 'it names a home that does not answer');
+  pair.port.becomeHome();
+  refusal = new PlatformError('unavailable', 'the home is starting');
+  assert.equal(await counted(), true, 'it asks to try again');
+  refusal = new PlatformError('wrong_state', 'another version');
+  assert.equal(await counted(), false, 'it rejects the link for good');
+  refusal = null;
+  assert.equal(await counted(), false, 'it accepts the link');
+});
+
 test('a node that accepts connections and says nothing costs one attempt, of a second at first', async (context) => {
   const silent = createServer((socket) => void socket.on('error', () => undefined)).listen(0, '127.0.0.1');
   await once(silent, 'listening');

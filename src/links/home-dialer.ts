@@ -51,6 +51,8 @@ export class HomeDialer {
   #detour: Detour | null = null;
   /** Answers of nodes, of any kind. */
   #answers = 0;
+  /** Those of nodes that will accept a link soon. */
+  #delays = 0;
   /** How many of last resort were tried. */
   #resorts = 0;
   #identity: LinkIdentity | null;
@@ -98,6 +100,11 @@ export class HomeDialer {
       return true;
     }
     return false;
+  }
+
+  /** Number of answers of nodes that are about to serve: they ask to try again, or have no other home to name. */
+  get delays(): number {
+    return this.#delays;
   }
 
   /** The certificate with which links are opened from now on. */
@@ -170,10 +177,14 @@ export class HomeDialer {
       socket.on('error', () => undefined).destroy();
       if ('refused' in answer) {
         if (!isRetried(answer.code)) throw new PlatformError(answer.code, `${address} refused the link: ${answer.refused}`);
+        this.#delays++;
         return `${address}: ${answer.refused}`;
       }
       if (this.#home === address) this.#home = null;
-      if (answer.moved === null) return `${address} is not the home, and knows none`;
+      if (answer.moved === null) {
+        this.#delays++;
+        return `${address} is not the home, and knows none`;
+      }
       address = answer.moved;
     }
     return `${first}: the nodes named another home ${movesMax} times`;

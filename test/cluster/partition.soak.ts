@@ -4,7 +4,9 @@
  * through the nodes that are not cut off. None of them may fail, and nothing acknowledged may be lost or done twice.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { AuditVerdictBody, ClusterBody, EndpointBody, HostDetailBody } from '../../src/api/index.ts';
 import { until } from '../end-to-end/poll.ts';
@@ -12,7 +14,7 @@ import { whyNoPostgres } from '../postgres-server.ts';
 import { AsyncJobs } from './async-jobs.ts';
 import { HostProcesses } from './host-processes.ts';
 import { Namespaces, whyNoNamespaces } from './namespaces.ts';
-import { ended, Load, NodesFixture } from './nodes-fixture.ts';
+import { ended, Load, type NodeReply, NodesFixture, post } from './nodes-fixture.ts';
 
 const names = ['a', 'b', 'c'];
 const hostNames = ['h1', 'h2'];
@@ -20,7 +22,7 @@ const instances = 3;
 const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 
 /** Longest times without an answer, in milliseconds. */
-const bounds = { host: 3000, node: 1000, store: 6000, killed: 6000 };
+const bounds = { host: 3000, node: 1000, store: 6000, killed: 6000, probe: 2000, cutOff: 20_000, rejected: 500 };
 
 type Way = 'both ways' | 'what it sends' | 'what it gets';
 const ways: readonly Way[] = ['both ways', 'what it sends', 'what it gets'];
@@ -59,6 +61,33 @@ describe('a cluster whose machines are cut off', { skip: why }, () => {
       await cluster.settle();
     });
   }
+
+  test('a node that stands by is cut off from everything: probes and clients get 503 with the reason, and it serves once it is back', async (t) => {
+    const home = await cluster.home();
+    const other = names.find((name) => name !== home) as string;
+    await cluster.clientsUse(...names.filter((name) => name !== other));
+    await cluster.more();
+    const watched = new CutOffNode(cluster.nodes, other);
+    try {
+      for (const machine of ['store', ...names, ...hostNames]) if (machine !== other) cluster.cut(other, machine, 'both ways');
+      await watched.becomes(503);
+      const fromMs = performance.now();
+      const { status, body, headers } = await watched.infer();
+      const inferredMs = performance.now() - fromMs;
+      assert.deepEqual([status, headers['retry-after']], [503, '1'], body);
+      assert.match(body, /"this node does not reach the node that serves requests: /);
+      assert(inferredMs < bounds.rejected, `an inference was rejected after ${inferredMs} ms`);
+      cluster.heal();
+      await watched.becomes(200);
+    } finally {
+      cluster.heal();
+      t.diagnostic(await watched.end());
+    }
+    assert(watched.slowestProbeMs <= bounds.probe, `a probe took ${watched.slowestProbeMs} ms`);
+    cluster.check('a node cut off from everything, clients of the others', bounds.node, (line) => t.diagnostic(line));
+    await cluster.clientsUse(...names);
+    await cluster.settle();
+  });
 
   for (const way of ways) {
     test(`the home is cut off from the database, ${way}: another one takes its place`, async (t) => {
@@ -327,6 +356,72 @@ class CutCluster {
       await pause(100);
     }
   }
+}
+
+/** Probes a node all the time, and sends it one inference after the other until it rejects one. */
+class CutOffNode {
+  readonly #nodes: NodesFixture;
+  readonly #url: string;
+  readonly #agent = new Agent();
+  #isEnded = false;
+  slowestProbeMs = 0;
+  #slowestInferenceMs = 0;
+  #status = 0;
+  readonly #changes: string[] = [];
+  readonly #loops: readonly Promise<void>[];
+
+  constructor(nodes: NodesFixture, name: string) {
+    this.#nodes = nodes;
+    this.#url = nodes.node(name).url;
+    this.#loops = [this.#probe(), this.#load()];
+  }
+
+  infer(): Promise<NodeReply> {
+    const { path, body } = this.#nodes.digits;
+    return post(this.#agent, this.#url, path, { key: this.#nodes.key, body });
+  }
+
+  /** Resolves when probes and inferences have this status. */
+  async becomes(status: number): Promise<void> {
+    const fromMs = performance.now();
+    await until(`the node answers probes with ${status}`, () => this.#status === status);
+    await until(`it answers inferences with ${status}`, async () => (await this.infer()).status === status);
+    const ms = Math.round(performance.now() - fromMs);
+    assert(ms <= bounds.cutOff, `${status} after ${ms} ms`);
+    this.#changes.push(`${status} after ${ms} ms`);
+  }
+
+  async end(): Promise<string> {
+    this.#isEnded = true;
+    await Promise.all(this.#loops);
+    const slowest = `slowest probe ${Math.round(this.slowestProbeMs)} ms, slowest inference ${Math.round(this.#slowestInferenceMs)} ms`;
+    return `${this.#changes.join(', ')}; ${slowest}`;
+  }
+
+  async #probe(): Promise<void> {
+    while (!this.#isEnded) {
+      const fromMs = performance.now();
+      this.#status = await readiness(this.#url);
+      this.slowestProbeMs = Math.max(this.slowestProbeMs, performance.now() - fromMs);
+      await pause(100);
+    }
+  }
+
+  async #load(): Promise<void> {
+    while (!this.#isEnded) {
+      const fromMs = performance.now();
+      await this.infer();
+      this.#slowestInferenceMs = Math.max(this.#slowestInferenceMs, performance.now() - fromMs);
+      await pause(100);
+    }
+  }
+}
+
+/** The status of a probe, which has a connection of its own. */
+async function readiness(url: string): Promise<number> {
+  const [response] = (await once(get(`${url}/v2/health/ready`, { agent: false }), 'response')) as [IncomingMessage];
+  response.resume();
+  return response.statusCode ?? 0;
 }
 
 function pause(ms: number): Promise<void> {
