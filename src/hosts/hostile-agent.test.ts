@@ -10,7 +10,7 @@ import { type Frame, FrameReader, messageFrame, payloadFrame } from '../runtime/
 import { hostKinds } from './link/host-frames.ts';
 import type { WorkerReport } from './link/reports.ts';
 import type { PlacedProvider } from './placed-provider.ts';
-import type { HomeArchive } from './remote-host.ts';
+import type { HomeArchive } from './host-objects.ts';
 import { specDigest } from './remote-worker.ts';
 
 let fixture: HostsFixture;

@@ -4,7 +4,7 @@ import type { Log } from '../logs/index.ts';
 import type { WorkerSpec } from '../providers/index.ts';
 import type { EnvironmentRef } from '../python-model.ts';
 import type { WorkerRequirements } from './abilities.ts';
-import type { HomeArchive } from './remote-host.ts';
+import type { HomeArchive } from './host-objects.ts';
 
 /** What the home knows of the Python of an environment. */
 export interface EnvironmentFacts {

@@ -21,11 +21,11 @@ export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolea
     clockAheadMs: host.measured?.aheadMs ?? null,
     endsInMs: host.endsInMs,
     address: host.address,
-    ...factsOf(host.workers),
+    ...factsOf(host.workers.views),
     warmWorkers: host.warmWorkers,
     tasks: sizeOf(host.tasks),
     taskCount: host.tasks.count,
-    workers: host.workers.map((view) => ({ ...workerOn(host.name, view, specOf), isStopgap: false })),
+    workers: host.workers.views.map((view) => ({ ...workerOn(host.name, view, specOf), isStopgap: false })),
   };
 }
 

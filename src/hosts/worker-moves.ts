@@ -107,17 +107,17 @@ export class WorkerMoves {
   async #startOn(to: string, spec: WorkerSpec): Promise<void> {
     const { home, local, host } = this.#deps;
     if (to === home) return local.start(spec);
-    await host(to)?.start(spec, specDigest(spec));
+    await host(to)?.workers.start(spec, specDigest(spec));
   }
 
   #stopOn(name: string, id: string): Promise<void> {
-    return this.#deps.host(name)?.stop(id) ?? this.#deps.local.stop(id);
+    return this.#deps.host(name)?.workers.stop(id) ?? this.#deps.local.stop(id);
   }
 
   /** From now on the replacement serves, and the old worker stops when its open runs are answered. */
   #switch(id: string, { from, to }: BegunMove): void {
     const { clock, log, home, local, host, onMoved } = this.#deps;
-    const old: ServingLink | null = from === home ? local.link(id) : (host(from)?.worker(id)?.link ?? null);
+    const old: ServingLink | null = from === home ? local.link(id) : (host(from)?.workers.get(id)?.link ?? null);
     this.forget(id);
     onMoved(id, to);
     const untilMs = clock.nowMs() + drainMsMax;
