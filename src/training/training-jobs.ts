@@ -1,26 +1,18 @@
-/** All training jobs of a server: created, started when cores are free, stopped, deleted, and continued after a restart. */
+/** All training and processing jobs of a server: created, stopped and deleted here, run by `JobQueue`, and read through `JobReader`. */
 import type { Readable } from 'node:stream';
-import { Loop } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { LogGroups } from '../logs/index.ts';
-import type { MetricStore } from '../metrics/index.ts';
-import { nameKey } from '../names.ts';
-import type { TaskAddress, TaskRequest } from '../providers/index.ts';
 import type { Audit, AuditAction, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
-import { requirementsOfTask, taskAddressOf } from './attempts/attempt-place.ts';
 import { checkMetricsTask } from './attempts/match-metrics.ts';
-import { thinned } from './attempts/output-metrics.ts';
-import { TrainingRun } from './attempts/run.ts';
-import type { RunDeps } from './attempts/run-deps.ts';
-import { decideCapacity, type RunningJob, type WaitingJob } from './capacity.ts';
 import { jobKindOf, jobLogGroup, jobNameOf } from './job-kind.ts';
+import { JobQueue, type JobQueueDeps } from './job-queue.ts';
+import { JobReader, type JobReaderDeps } from './job-reader.ts';
 import { maskedHyperparameters } from './lineage.ts';
-import { newProgress, type StoredTraining, type TrainingProgress } from './rows.ts';
+import { newProgress, type TrainingProgress } from './rows.ts';
 import { SourceStore, type SourceStoreDeps } from './source-store.ts';
 import { checkTrainingSpec, type TrainingSpec } from './spec.ts';
-import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from './status.ts';
+import { isOver } from './status.ts';
 import {
   type AddedSource,
   type NewTrainingJob,
@@ -30,88 +22,40 @@ import {
   type TrainingMetricValue,
   type TrainingOutputPage,
   trainingLogStream,
-  trainingMetricsNamespace,
 } from './training-job.ts';
 
-export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> {
+export interface TrainingJobsDeps extends Omit<JobQueueDeps, 'logGroups' | 'series'>, JobReaderDeps {
   readonly audit: Pick<Audit, 'record'>;
   readonly events: Pick<Events, 'publish'>;
-  readonly logGroups: LogGroups;
-  readonly series: MetricStore;
   readonly files: Registry['files'];
   readonly objects: SourceStoreDeps['objects'];
-  readonly cores: number;
-  /** Cores that serving keeps busy. */
-  readonly servingCores: () => number;
-  /** Called each second. */
-  readonly observe: () => void;
   /** Throws `forbidden`, `unsupported` if jobs may not run here, or not for this caller. */
   readonly checkAllowed: (who: string) => void;
   /** Throws `invalid_request` if there is no such environment or instance type. */
   readonly checkPlace: (spec: TrainingSpec, who: string) => Promise<void>;
   /** Jobs that wait or run. */
   readonly jobsMax: number;
-  /** Holds the folders of all jobs. */
-  readonly folder: string;
   /** Deletes the uploads of a deleted job that nothing else uses. Never throws. */
   readonly releaseUploads: (spec: Pick<TrainingSpec, 'channels'>) => Promise<void>;
 }
 
-/** What is held of a job while it waits or runs. Its spec can have half a megabyte, so it is read when it is needed. */
-interface QueuedJob extends WaitingJob {
-  readonly maxWaitMs: number | null;
-  /** Null if its instance type is not known. */
-  readonly needs: Omit<TaskRequest, 'id' | 'folder'> | null;
-}
-
-interface Running {
-  readonly run: TrainingRun;
-  readonly job: QueuedJob;
-  readonly ended: Promise<void>;
-}
-
-interface Waiting {
-  readonly job: QueuedJob;
-  /** The job has started: it continues at once, regardless of the capacity. */
-  readonly isBegun: boolean;
-  /** Of its current attempt, as far as it has begun. */
-  readonly host?: string | null;
-  /** The last stored message about what it waits for. */
-  shown?: string;
-}
-
-const tickMs = 1000;
-const metricPointsMax = 10_000;
-const minuteMs = 60_000;
-const reportsMax = 100_000;
-
-/** Decides once a second which jobs start; jobs themselves run as `TrainingRun`. */
 export class TrainingJobs implements Training {
   readonly #deps: TrainingJobsDeps;
   readonly #sources: SourceStore;
-  readonly #running = new Map<string, Running>();
-  readonly #waiting = new Map<string, Waiting>();
-  readonly #ticks: Loop;
+  readonly #queue: JobQueue;
+  readonly #reader: JobReader;
   #url: string | null = null;
-  #isClosed = false;
 
   constructor(deps: TrainingJobsDeps) {
     this.#deps = deps;
     this.#sources = new SourceStore(deps);
-    const onFailure = (error: unknown): void => deps.log.warn({ error: messageOf(error) }, 'failed to check the training jobs, will retry');
-    this.#ticks = new Loop({ clock: deps.clock, everyMs: tickMs, run: () => this.#tick(), onFailure });
+    this.#queue = new JobQueue(deps);
+    this.#reader = new JobReader(deps);
   }
 
   /** Finds the jobs of the previous server. */
-  async open(): Promise<void> {
-    const needed: TaskAddress[] = [];
-    for await (const stored of this.#deps.rows.unfinished()) {
-      const { spec, progress, createdAtMs } = stored;
-      const isBegun = progress.status === 'Stopping' || ['Downloading', 'Training', 'Uploading'].includes(progress.secondaryStatus);
-      needed.push(taskAddressOf(this.#deps, stored));
-      this.#waiting.set(nameKey(spec.name), { job: this.#queued(spec, createdAtMs), isBegun, host: progress.host ?? null });
-    }
-    await this.#deps.tasks.discardOthers(this.#deps.folder, needed);
+  open(): Promise<void> {
+    return this.#queue.open();
   }
 
   /** The address of the server; null before `serve`. */
@@ -122,16 +66,12 @@ export class TrainingJobs implements Training {
   /** Starts jobs from now on, because the server can now answer their calls. */
   serve(url: string): void {
     this.#url = url;
-    this.#next();
-    this.#ticks.open();
+    this.#queue.start();
   }
 
   /** Stops running tasks, with time for a checkpoint. The next server continues their jobs. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#ticks.close();
-    for (const { run } of this.#running.values()) run.halt();
-    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await this.#queue.close();
     await this.#sources.close();
   }
 
@@ -157,11 +97,10 @@ export class TrainingJobs implements Training {
       return states.recordEvent(tx, { spec, progress });
     });
     // The job is stored, so nothing may throw from here on: the caller would delete its data, and only the next server would start it.
-    this.#waiting.set(nameKey(spec.name), { job: this.#queued(spec, nowMs), isBegun: false });
+    this.#queue.add(spec, nowMs);
     if (event !== null) this.#deps.events.publish(event);
-    this.#next();
     await this.releaseSource(spec);
-    return this.#viewOf({ ...stored, progress, version: null, createdAtMs: nowMs, updatedAtMs: nowMs });
+    return this.#reader.viewOf({ ...stored, progress, version: null, createdAtMs: nowMs, updatedAtMs: nowMs });
   }
 
   async check(spec: TrainingSpec, who: string): Promise<void> {
@@ -189,26 +128,37 @@ export class TrainingJobs implements Training {
     return `${prefix}${Math.max(0, ...numbers.map(Number)) + 1}`;
   }
 
-  async find(name: string): Promise<TrainingJob | null> {
-    const stored = await this.#deps.rows.find(name);
-    return stored === null ? null : this.#viewOf(stored);
+  find(name: string): Promise<TrainingJob | null> {
+    return this.#reader.find(name);
   }
 
-  async get(name: string): Promise<TrainingJob> {
-    return this.#viewOf(await this.#stored(name));
+  get(name: string): Promise<TrainingJob> {
+    return this.#reader.get(name);
   }
 
-  async list(filter: TrainingJobFilter): Promise<readonly TrainingJob[]> {
-    return (await this.#deps.rows.list(filter)).map((stored) => this.#viewOf(stored));
+  list(filter: TrainingJobFilter): Promise<readonly TrainingJob[]> {
+    return this.#reader.list(filter);
+  }
+
+  output(name: string, page: { readonly after?: string | null; readonly limit: number }): Promise<TrainingOutputPage> {
+    return this.#reader.output(name, page);
+  }
+
+  metrics(name: string): Promise<readonly TrainingMetricValue[]> {
+    return this.#reader.metrics(name);
+  }
+
+  reports(name: string, metric: string): Promise<readonly number[]> {
+    return this.#reader.reports(name, metric);
   }
 
   /** Requests the end and returns; the job has time to write its model. Throws `not_found`, or `wrong_state` if it is over. */
   async stop(name: string, who: string): Promise<TrainingJob> {
-    const { spec, progress } = await this.#stored(name);
+    const { spec, progress } = await this.#reader.stored(name);
     if (isOver(progress.status)) throw overAlready(spec, progress);
     if (progress.status !== 'Stopping') {
       const alongside = (tx: Transaction): Promise<void> => this.#audit(tx, who, 'Stop', spec.name, {});
-      await this.#stopFor(spec.name, 'user', alongside);
+      await this.#queue.stop(spec.name, 'user', alongside);
     }
     return this.get(name);
   }
@@ -216,10 +166,10 @@ export class TrainingJobs implements Training {
   /** Deletes the row first, since the rest only removes what no row refers to any more. Throws `wrong_state` for a job that is not over. */
   async delete(name: string, who: string): Promise<void> {
     const { rows, logGroups, log } = this.#deps;
-    const stored = await this.#stored(name);
+    const stored = await this.#reader.stored(name);
     const { spec, progress } = stored;
     if (!isOver(progress.status)) throw new PlatformError('wrong_state', `The ${jobTextOf(spec)} is ${progress.status}: stop it first.`);
-    await this.#running.get(nameKey(name))?.ended;
+    await this.#queue.ended(name);
     await rows.transact(async (tx) => {
       await rows.remove(tx, name);
       await this.#audit(tx, who, 'Delete', spec.name, {});
@@ -227,7 +177,7 @@ export class TrainingJobs implements Training {
     this.#deps.states.announce(name);
     if (spec.source !== null) await this.#deps.files.discard(spec.source.sha256);
     await this.releaseUploads(spec);
-    await logGroups.deleteStream(jobLogGroup(spec.name), trainingLogStream(this.#viewOf(stored))).catch((error: unknown) => {
+    await logGroups.deleteStream(jobLogGroup(spec.name), trainingLogStream(this.#reader.viewOf(stored))).catch((error: unknown) => {
       if (error instanceof PlatformError && error.code === 'not_found') return;
       log.warn({ job: name, error: messageOf(error) }, 'failed to delete the log of a training job');
     });
@@ -235,64 +185,11 @@ export class TrainingJobs implements Training {
 
   async setDocument(name: string, document: Readonly<Record<string, unknown>>, who: string): Promise<void> {
     const { rows, clock } = this.#deps;
-    const stored = await this.#stored(name);
+    const stored = await this.#reader.stored(name);
     await rows.transact(async (tx) => {
       await rows.writeDocument(tx, { ...stored, document }, clock.wallMs());
       await this.#audit(tx, who, 'Update', stored.spec.name, {});
     });
-  }
-
-  /** A page of the job's log, from its beginning or after a cursor. Empty while the job has printed nothing. Throws `not_found`. */
-  async output(
-    name: string,
-    { after = null, limit }: { readonly after?: string | null; readonly limit: number },
-  ): Promise<TrainingOutputPage> {
-    const job = await this.get(name);
-    const { logGroups } = this.#deps;
-    const group = jobLogGroup(job.spec.name);
-    if (!logGroups.has(group)) return { lines: [], next: after };
-    const page = await logGroups.read(group, {
-      streams: new Set([trainingLogStream(job)]),
-      fromMs: 0,
-      toMs: Number.POSITIVE_INFINITY,
-      from: 'head',
-      cursor: after,
-      limit,
-      matches: () => true,
-    });
-    return { lines: page.events.map(({ atMs, message }) => ({ atMs, text: message })), next: page.after };
-  }
-
-  /** The values over time, thinned so that all metrics together stay below a limit. Throws `not_found`. */
-  async metrics(name: string): Promise<readonly TrainingMetricValue[]> {
-    const stored = await this.#stored(name);
-    const { spec } = stored;
-    const values: TrainingMetricValue[] = [];
-    for (const metric of spec.metrics) {
-      const points = await this.#points(stored, metric.name);
-      const shown = thinned(points, Math.floor(metricPointsMax / spec.metrics.length));
-      values.push(...shown.map(({ atMs, count, sum }) => ({ name: metric.name, value: sum / count, atMs })));
-    }
-    return values.toSorted((a, b) => a.atMs - b.atMs);
-  }
-
-  async reports(name: string, metric: string): Promise<readonly number[]> {
-    const stored = await this.#deps.rows.find(name);
-    if (stored === null) return [];
-    const values: number[] = [];
-    for (const { count, sum } of await this.#points(stored, metric)) {
-      const more = Math.min(count, reportsMax - values.length);
-      for (let i = 0; i < more; i++) values.push(sum / count);
-    }
-    return values;
-  }
-
-  async #points({ spec, progress, createdAtMs }: StoredTraining, metric: string) {
-    const { series, clock } = this.#deps;
-    const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
-    const toMs = (progress.endedAtMs ?? clock.wallMs()) + minuteMs;
-    const span = { metricKey, name: metric, fromMs: createdAtMs, toMs, periodMs: periodFor(toMs - createdAtMs) };
-    return (await series.series(span)).filter(({ count }) => count > 0);
   }
 
   async changed(name: string, signal: AbortSignal): Promise<void> {
@@ -327,138 +224,6 @@ export class TrainingJobs implements Training {
     throw new PlatformError('overloaded', `${what}, with current utilization of ${count} and a request delta of 1.`);
   }
 
-  /** Sets a job to Stopping and ends its work. */
-  async #stopFor(name: string, cause: StopCause, alongside?: (tx: Transaction) => Promise<void>): Promise<void> {
-    const { states } = this.#deps;
-    const options = alongside === undefined ? {} : { alongside };
-    await states.step(name, trainingSteps.stopping, { ...options, patch: ({ progress }) => ({ stopCause: progress.stopCause ?? cause }) });
-    const key = nameKey(name);
-    const running = this.#running.get(key);
-    if (running !== undefined) return running.run.stop();
-    const waiting = this.#waiting.get(key);
-    if (waiting === undefined) return;
-    // If nothing has started, the job ends here. Otherwise, or if that fails, its run ends it, which needs no capacity.
-    this.#waiting.set(key, { ...waiting, isBegun: true });
-    if (!waiting.isBegun) {
-      await states.step(name, stoppedStep(cause));
-      this.#waiting.delete(key);
-      this.#deps.metrics.forget(name); // of its earlier attempts
-    }
-    this.#next();
-  }
-
-  async #tick(): Promise<void> {
-    this.#deps.observe();
-    await this.#endLate();
-    this.#next();
-    await this.#showWaiting();
-  }
-
-  /** Stops jobs whose time from creation to end has passed. */
-  async #endLate(): Promise<void> {
-    const nowMs = this.#deps.clock.wallMs();
-    const isLate = ({ job: { maxWaitMs, createdAtMs } }: Pick<Waiting, 'job'>): boolean =>
-      maxWaitMs !== null && nowMs - createdAtMs > maxWaitMs;
-    const late = [...this.#waiting.values(), ...[...this.#running.values()].filter(({ run }) => !run.isEnding)].filter(isLate);
-    for (const { job } of late) await this.#stopFor(job.name, 'wait');
-  }
-
-  /** Starts the jobs that fit. */
-  #next(): void {
-    if (this.#isClosed || this.#url === null) return;
-    for (const [key, waiting] of this.#waiting) if (waiting.isBegun) this.#start(key, waiting);
-    if (this.#waiting.size === 0) return;
-    const capacity = this.#deps.tasks.freeCapacity();
-    const takes = ({ needs }: QueuedJob): boolean => needs !== null && capacity.take(needs);
-    const decision = decideCapacity(this.#waitingJobs(), this.#runningJobs(), this.#capacity(), takes);
-    for (const name of decision.start) {
-      const key = nameKey(name);
-      const waiting = this.#waiting.get(key);
-      if (waiting !== undefined) this.#start(key, waiting, decision.elsewhere.has(name));
-    }
-    for (const name of decision.interrupt) this.#running.get(nameKey(name))?.run.interrupt();
-  }
-
-  #start(key: string, { job, host = null }: Waiting, isElsewhere = host !== null): void {
-    if (this.#running.has(key)) return; // Its previous attempt is ending.
-    this.#waiting.delete(key);
-    const run = new TrainingRun(this.#deps, job.name, isElsewhere);
-    const ended = run
-      .run()
-      .then((result) => {
-        // A job that must stop only ends, which needs no capacity.
-        if (result === 'again') this.#waiting.set(key, { job, isBegun: run.isStopped });
-      })
-      .catch((error: unknown) => this.#deps.log.error({ job: job.name, error: messageOf(error) }, 'failed to end a training job'))
-      .finally(() => {
-        this.#running.delete(key);
-        this.#next();
-      });
-    this.#running.set(key, { run, job, ended });
-  }
-
-  #waitingJobs(): QueuedJob[] {
-    return [...this.#waiting.values()].map(({ job }) => job);
-  }
-
-  #runningJobs(): RunningJob[] {
-    return [...this.#running.values()].map(({ job, run }) => ({ ...job, isEnding: run.isEnding, isElsewhere: run.isElsewhere }));
-  }
-
-  #queued(spec: TrainingSpec, createdAtMs: number): QueuedJob {
-    const { name, priority, isSpot, maxWaitMs } = spec;
-    const job = { name, priority, createdAtMs, isSpot, maxWaitMs };
-    try {
-      return { ...job, threads: this.#deps.instanceOf(spec).threads, needs: requirementsOfTask(this.#deps, spec, null) };
-    } catch {
-      return { ...job, threads: 1, needs: null }; // A type can be gone from the prices: then the job starts, and fails with the reason.
-    }
-  }
-
-  #capacity() {
-    return { cores: this.#deps.cores, servingCores: this.#deps.servingCores() };
-  }
-
-  /** Updates the message of each waiting job. */
-  async #showWaiting(): Promise<void> {
-    const { freeCores } = decideCapacity([], this.#runningJobs(), this.#capacity());
-    for (const waiting of this.#waiting.values()) {
-      const { name, threads } = waiting.job;
-      const step = trainingSteps.waiting(threads, freeCores);
-      // Most of the time nothing has changed, and a step is a transaction.
-      if (this.#isClosed || waiting.shown === step.message) continue;
-      waiting.shown = step.message;
-      await this.#deps.states.step(name, step);
-    }
-  }
-
-  async #stored(name: string): Promise<StoredTraining> {
-    const stored = await this.#deps.rows.find(name);
-    if (stored !== null) return stored;
-    throw new PlatformError('not_found', `there is no ${jobKindOf(name)} job '${jobNameOf(name).slice(0, 80)}'`);
-  }
-
-  #viewOf({ spec, progress, version, createdAtMs, updatedAtMs, document, createdBy }: StoredTraining): TrainingJob {
-    const { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs, failureReason, artifactUri, notes, data } = progress;
-    const live = this.#deps.metrics.last(spec.name);
-    const names = new Set(live.map(({ name }) => name));
-    const metrics = isOver(status) ? progress.metrics : [...progress.metrics.filter(({ name }) => !names.has(name)), ...live];
-    const { host = null, placedBecause = null } = progress;
-    const life = { status, secondaryStatus, transitions, attempt, host, placedBecause, startedAtMs, endedAtMs };
-    const reason = status === 'Failed' ? failureReason : null;
-    const exitMessage = progress.exitMessage ?? null;
-    const rest = { exitMessage, metrics, artifactUri, version, notes, data, document, createdBy, usage: this.#usageOf(spec, progress) };
-    return { spec, ...life, failureReason: reason, createdAtMs, updatedAtMs, ...rest };
-  }
-
-  #usageOf(spec: TrainingSpec, progress: TrainingProgress): TrainingJob['usage'] {
-    if (progress.usage !== null || progress.startedAtMs === null) return progress.usage;
-    const ms = instanceMs(progress, this.#deps.clock.wallMs());
-    const seconds = wholeSeconds(ms);
-    const { usdPerHour } = this.#deps.instanceOf(spec);
-    return { seconds, billableSeconds: seconds, usd: (usdPerHour * ms) / 3_600_000, peakMiB: null };
-  }
-
   async #audit(
     tx: Transaction,
     who: string,
@@ -483,10 +248,4 @@ function overAlready({ name }: TrainingSpec, { status }: TrainingProgress): Plat
 
 function jobTextOf({ name }: TrainingSpec): string {
   return `${jobKindOf(name)} job ${jobNameOf(name)}`;
-}
-
-/** Periods as the metric store retains them: seconds for an hour, then ten seconds for a day, then minutes. */
-function periodFor(spanMs: number): number {
-  if (spanMs <= 3_600_000) return 1000;
-  return spanMs <= 86_400_000 ? 10_000 : minuteMs;
 }

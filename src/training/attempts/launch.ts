@@ -27,6 +27,14 @@ export interface JobPython {
   readonly lock: string | null;
 }
 
+/** The environment of a job cannot be used; the message is its `FailureReason`. */
+export class EnvironmentFailed extends Error {
+  constructor(environment: string, problem: string) {
+    super(`ClientError: environment ${environment}: ${problem}`);
+    this.name = 'EnvironmentFailed';
+  }
+}
+
 /** What an attempt trains with, as the lineage records it. */
 export interface Downloaded {
   readonly data: Readonly<Record<string, ChannelFacts>>;
