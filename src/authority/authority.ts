@@ -18,6 +18,7 @@ import {
 } from '../links/index.ts';
 import { type Database, inTransaction } from '../storage/index.ts';
 import { type AuthoritiesAt, type AuthorityTerm, authoritiesAt, certificateMs } from './authorities.ts';
+import { endHostCertificates } from './host-certificates.ts';
 
 const authorityMs = 10 * 365 * 24 * 3_600_000;
 
@@ -125,7 +126,7 @@ export class Authority {
       const issuesFromMs = isUrgent ? nowMs : nowMs + certificateMs;
       if (isUrgent) await tx.deleteFrom('cluster_authorities').execute();
       await this.#insert(tx, number, issuesFromMs);
-      if (isUrgent) await tx.deleteFrom('cluster_host_certificates').execute();
+      if (isUrgent) await endHostCertificates(tx);
       return { number, issuesFromMs };
     });
     await this.refresh();

@@ -1,6 +1,6 @@
 /**
- * The certificates that count: of hosts, one for each name, and of nodes, all but those of a removed node. A host whose row is removed is
- * refused by all nodes.
+ * The certificates that count: of hosts, one for each name, and of nodes, all but those of a removed node. A removed host is refused by all
+ * nodes, and its name stays taken: otherwise its machine would join again with the next token for any host, as `--join-secret` keeps one.
  */
 import type { Clock } from '../clock.ts';
 import { removedNodes } from '../cluster/index.ts';
@@ -10,6 +10,8 @@ import type { Database, Transaction } from '../storage/index.ts';
 
 /** A database that does not answer must not hold up links whose certificates are known. */
 const readMsMax = 500;
+/** In the row of a removed host. No certificate has this serial, and its time never comes. */
+const removed = { serial: '', previous_serial: null, expires_at: Number.MAX_SAFE_INTEGER };
 
 /** A certificate, as its row names it. */
 export interface HostCertificate {
@@ -41,11 +43,15 @@ export class HostCertificates {
   /** Reads all rows. */
   async refresh(): Promise<void> {
     const read = ++this.#reads;
-    const rows = await this.#db.selectFrom('cluster_host_certificates').select(['name', 'serial', 'previous_serial']).execute();
-    const removed = await removedNodes(this.#db);
+    const rows = await this.#db
+      .selectFrom('cluster_host_certificates')
+      .select(['name', 'serial', 'previous_serial'])
+      .where('serial', '!=', removed.serial)
+      .execute();
+    const nodes = await removedNodes(this.#db);
     if (read < this.#latest) return; // a slower read does not bring older rows back
     this.#latest = read;
-    this.#removedNodes = removed;
+    this.#removedNodes = nodes;
     this.#counted = new Map(rows.map(({ name, serial, previous_serial: previous }) => [name, { serial, previous }]));
   }
 
@@ -66,7 +72,7 @@ export class HostCertificates {
     throw new PlatformError('forbidden', `the certificate of the host ${peer.name} was replaced, or the host removed: join again`);
   }
 
-  /** Throws `already_exists` if another certificate has the name, unless it may be replaced. */
+  /** Throws `already_exists` if another certificate has the name, or its host was removed, unless it may be replaced. */
   async claim(tx: Transaction, { name, serial, expiresAtMs }: HostCertificate, mayReplace: boolean): Promise<void> {
     const nowMs = this.#clock.wallMs();
     const values = { serial, previous_serial: null, expires_at: expiresAtMs, joined_at: nowMs };
@@ -79,10 +85,15 @@ export class HostCertificates {
       })
       .returning('name')
       .executeTakeFirst();
-    if (claimed === undefined) {
-      const advice = `choose another --name, or replace that host with a token of \`penstock cluster token create --name ${name}\``;
-      throw new PlatformError('already_exists', `a host of this cluster is named ${name}: ${advice}`);
-    }
+    if (claimed !== undefined) return;
+    const row = await tx.selectFrom('cluster_host_certificates').select('serial').where('name', '=', name).executeTakeFirst();
+    const isRemoved = row?.serial === removed.serial;
+    const what = isRemoved ? `the host ${name} was removed from this cluster` : `a host of this cluster is named ${name}`;
+    const token = `a token of \`penstock cluster token create --name ${name}\``;
+    throw new PlatformError(
+      'already_exists',
+      `${what}: choose another --name, or ${isRemoved ? `let it return with ${token}` : `replace that host with ${token}`}`,
+    );
   }
 
   /** `from`: the serial that the host has shown. It still counts, because the answer may be lost. Throws `forbidden` if it does not. */
@@ -98,10 +109,15 @@ export class HostCertificates {
       throw new PlatformError('forbidden', `the host ${name} was removed, or its certificate replaced: join again`);
   }
 
-  /** Throws `not_found`. */
+  /** Only a token for this name alone lets a host have it again. Throws `not_found`. */
   async remove(name: string): Promise<void> {
-    const { numDeletedRows } = await this.#db.deleteFrom('cluster_host_certificates').where('name', '=', name).executeTakeFirstOrThrow();
-    if (numDeletedRows === 0n) throw new PlatformError('not_found', `no host named ${name} has joined the cluster`);
+    const { numUpdatedRows } = await this.#db
+      .updateTable('cluster_host_certificates')
+      .set(removed)
+      .where('name', '=', name)
+      .where('serial', '!=', removed.serial)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) throw new PlatformError('not_found', `no host named ${name} has joined the cluster`);
   }
 
   async #refreshWithin(limitMs: number): Promise<void> {
@@ -110,4 +126,9 @@ export class HostCertificates {
     await Promise.race([this.refresh().catch(() => undefined), isOver]);
     cancel();
   }
+}
+
+/** All hosts must join again. Those that were removed stay so. */
+export async function endHostCertificates(tx: Transaction): Promise<void> {
+  await tx.deleteFrom('cluster_host_certificates').where('serial', '!=', removed.serial).execute();
 }

@@ -209,6 +209,25 @@ describe('the authority of a cluster on one PostgreSQL', { skip: whyNoPostgres()
     await assert.rejects(other.hosts.remove('h1'), { code: 'not_found' });
   });
 
+  test('the name of a removed host is for a token of that name alone, also after an urgent rotation', async (t) => {
+    const cluster = await LinkedCluster.create(t, server);
+    const { links } = await cluster.node('a');
+    serveHosts(links);
+    await cluster.host('h1', await cluster.token(links));
+    await links.hosts.remove('h1');
+    const same = await cluster.host('h1', await cluster.token(links)); // it has its old certificate
+    await assert.rejects(same.dialer.dial('host', {}, soon()), { code: 'forbidden' });
+    for (const rotates of [false, true]) {
+      if (rotates) await links.authority.rotate(true);
+      await links.refresh();
+      const joining = cluster.host('h1', await cluster.token(links), { file: 'another' });
+      await assert.rejects(joining, { code: 'already_exists', message: /the host h1 was removed from this cluster: .* --name h1`$/ });
+      assert.equal((await links.tokens.list())[0]?.uses, 0, 'the token still counts');
+    }
+    const back = await cluster.host('h1', await cluster.token(links, { host: 'h1' }), { file: 'another' });
+    (await back.dialer.dial('host', {}, soon())).destroy();
+  });
+
   test('a removed node is refused and its links end, until it is started again', async (t) => {
     const cluster = await LinkedCluster.create(t, server);
     const { links, db } = await cluster.node('a');

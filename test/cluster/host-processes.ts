@@ -1,6 +1,7 @@
 /** Hosts of a cluster as processes: `penstock host`. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,8 +36,24 @@ export class HostProcesses {
 
   /** Resolves when the host is linked. Without a token it has the certificate of its data directory. */
   async start(name: string, joining: readonly string[] = [], program = this.#program): Promise<void> {
+    const child = this.spawn(name, joining, program);
+    await until(`${name} is linked`, () => {
+      assert.equal(child.exitCode, null, this.log(name));
+      return this.log(name).includes(`penstock host ${name} linked`);
+    });
+  }
+
+  /** Resolves with the exit code and what the host has printed, if it cannot join. */
+  async rejected(name: string, joining: readonly string[]): Promise<{ readonly code: number | null; readonly log: string }> {
+    const child = this.spawn(name, joining);
+    await once(child, 'close');
+    return { code: child.exitCode, log: this.log(name) };
+  }
+
+  /** Without waiting for anything. */
+  spawn(name: string, joining: readonly string[] = [], program = this.#program): ChildProcess {
     const size = ['--zone', `zone-${name}`, '--cpus', '64', '--memory', '8GiB', '--warm-workers', '1'];
-    const flags = ['host', ...joining, '--name', name, '--data-dir', join(this.#folder, name), ...size, ...this.options];
+    const flags = ['host', ...joining, '--name', name, '--data-dir', this.dataDirectory(name), ...size, ...this.options];
     const [command, ...args] = this.#machines === null ? [program, ...flags] : [...this.#machines.on(name), program, ...flags];
     const env = { ...plainEnvironment(), ...this.environments.get(name) };
     const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -44,10 +61,11 @@ export class HostProcesses {
     let log = '';
     this.#logs.set(name, () => log);
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
-    await until(`${name} is linked`, () => {
-      assert.equal(child.exitCode, null, log);
-      return log.includes(`penstock host ${name} linked`);
-    });
+    return child;
+  }
+
+  dataDirectory(name: string): string {
+    return join(this.#folder, name);
   }
 
   /** What its agent has printed since it started. */
@@ -64,7 +82,7 @@ export class HostProcesses {
   /** First process of each worker that runs on this host, also of those that an earlier agent of it started. */
   workers(name: string): number[] {
     const pids: number[] = [];
-    for (const note of readdirSync(join(this.#folder, name, 'workers'))) {
+    for (const note of readdirSync(join(this.dataDirectory(name), 'workers'))) {
       const [, pid, ticks] = /^(\d+)-(\d+)$/.exec(note) ?? [];
       if (pid !== undefined && ticks !== undefined && isRunning({ pid: Number(pid), ticks })) pids.push(Number(pid));
     }

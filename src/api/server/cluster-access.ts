@@ -89,7 +89,7 @@ function certificateRoutes({ cluster, audit, db, keys, nodeLinks }: Services): A
   return [
     apiRoute('DELETE /cluster/hosts/:host', {
       summary: 'Remove a host from the cluster',
-      description: 'Its certificate is refused at once and its links end. It can join again with a new token.',
+      description: 'Its certificate is refused at once and its links end. It can join again only with a token for its name.',
       params: z.strictObject({ host: hostName }),
       handle: async ({ params: { host }, caller }) => {
         const { hosts } = of(nodeLinks);

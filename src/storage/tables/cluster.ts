@@ -40,6 +40,7 @@ export interface ClusterAuthoritiesTable {
 /** The certificate of a host. A host without a row was removed, or has not joined. */
 export interface ClusterHostCertificatesTable {
   name: string;
+  /** Empty: the host was removed, and its name stays taken. */
   serial: string;
   /** That with which it was renewed, which counts as well: the answer may have been lost. */
   previous_serial: string | null;
