@@ -1,5 +1,14 @@
 /** Hosts and workers for tests. */
-import type { HostFacts, HostsView, HostWorker, ObservedHost, PlacedWorker, PlacementRequest, UnplacedWorker } from '../src/hosts/index.ts';
+import type {
+  HostFacts,
+  HostsView,
+  HostWorker,
+  ObservedHost,
+  PlacedWorker,
+  PlacementRequest,
+  UnplacedWorker,
+  WorkerSize,
+} from '../src/hosts/index.ts';
 
 export function hostFixture(name: string, changes: Partial<HostFacts> = {}): HostFacts {
   return {
@@ -44,6 +53,11 @@ export class MemoryHosts implements HostsView {
   readonly #listeners = new Set<() => void>();
 
   lost: UnplacedWorker[] = [];
+  wantedTasks: WorkerSize[] = [];
+
+  tasks(): readonly WorkerSize[] {
+    return this.wantedTasks;
+  }
 
   unplaced(): readonly UnplacedWorker[] {
     return this.lost;

@@ -69,6 +69,8 @@ export interface UnplacedWorker extends WorkerSize {
 export interface HostsView {
   list(): readonly ObservedHost[];
   unplaced(): readonly UnplacedWorker[];
+  /** Tasks that hosts should have room for: those that wait for room, and those that run on hosts. */
+  tasks(): readonly WorkerSize[];
   /** Of a host whose certificate is refused from now on: its workers start elsewhere at once, and then it is listed no more. */
   forget(host: string): void;
   /** Called when a host or one of its workers changed. Returns a function that unsubscribes. */

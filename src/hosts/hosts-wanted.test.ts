@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { WorkerSize } from './host.ts';
-import { type CountedHost, commonSize, countHostsWanted, hostsWanted } from './hosts-wanted.ts';
+import { type CountedHost, commonSize, countHostsWanted, hostsWanted, type NeededRoom } from './hosts-wanted.ts';
 
 const size = { cpuMilli: 8000, memoryMiB: 16_384 };
 const worker = (cpuMilli: number, memoryMiB: number): WorkerSize => ({ cpuMilli, memoryMiB, accelerator: null });
+const task = (cpuMilli: number, memoryMiB: number): NeededRoom => ({ ...worker(cpuMilli, memoryMiB), isTask: true });
 
 describe('the number of hosts wanted', () => {
   for (const { when, demand, zones = 3, hosts, reason } of [
-    { when: 'nothing runs', demand: [], hosts: 0, reason: /^no worker needs a host of 8 vCPU and 16384 MiB$/ },
+    { when: 'nothing runs', demand: [], hosts: 0, reason: /^no worker or task needs a host of 8 vCPU and 16384 MiB$/ },
     {
       when: 'one small worker runs',
       demand: [worker(500, 512)],
@@ -25,6 +26,19 @@ describe('the number of hosts wanted', () => {
       reason: /fill 2/,
     },
     { when: 'a worker is too large for any host', demand: [worker(9000, 512)], hosts: 0, reason: /; 1 worker fits into no such host$/ },
+    {
+      when: 'tasks run beside workers',
+      demand: [worker(4000, 512), task(4000, 512), task(8000, 512), task(9000, 512)],
+      zones: 1,
+      hosts: 3,
+      reason: /^1 worker and 2 tasks fill 2 hosts of .*, and one is to spare; 1 task fits into no such host$/,
+    },
+    {
+      when: 'tasks run alone, which wait for another host if theirs is lost',
+      demand: [task(4000, 512)],
+      hosts: 1,
+      reason: /^1 task fills 1 host of 8 vCPU and 16384 MiB$/,
+    },
   ]) {
     test(`covers the demand and one host to spare per zone: ${when}`, () => {
       const wanted = hostsWanted(demand, size, zones);
@@ -69,11 +83,8 @@ describe('what is counted', () => {
     workers: [],
     ...changes,
   });
-  const count = (hosts: readonly CountedHost[], waiting: readonly string[] = []): number | undefined =>
-    countHostsWanted(
-      hosts,
-      waiting.map((id) => ({ worker: id, ...small })),
-    )?.hosts;
+  const count = (hosts: readonly CountedHost[], waiting: readonly string[] = [], tasks: readonly WorkerSize[] = []): number | undefined =>
+    countHostsWanted({ hosts, waiting: waiting.map((id) => ({ worker: id, ...small })), tasks })?.hosts;
   const before = [host('a', { workers: on('w1', 'w2') }), host('b', { workers: on('w3') })];
 
   test('is each worker once, while it moves and while it waits to leave its host', () => {
@@ -83,11 +94,17 @@ describe('what is counted', () => {
 
   test('is known before the first host, if the size of hosts is', () => {
     const waiting = ['w1', 'w2', 'w3'].map((id) => ({ worker: id, ...small }));
-    assert.equal(countHostsWanted([], waiting), null);
-    assert.equal(countHostsWanted([], waiting, size)?.hosts, 3, 'two that are full, and one to spare');
-    assert.equal(countHostsWanted([], [], size)?.hosts, 0);
+    assert.equal(countHostsWanted({ hosts: [], waiting, tasks: [] }), null);
+    assert.equal(countHostsWanted({ hosts: [], waiting, tasks: [] }, size)?.hosts, 3, 'two that are full, and one to spare');
+    assert.equal(countHostsWanted({ hosts: [], waiting: [], tasks: [small] }, size)?.hosts, 1);
+    assert.equal(countHostsWanted({ hosts: [], waiting: [], tasks: [] }, size)?.hosts, 0);
     const larger = { cpuMilli: 2 * size.cpuMilli, memoryMiB: 2 * size.memoryMiB };
-    assert.equal(countHostsWanted(before, [], larger)?.hosts, 3, 'the size of the setting counts, not that of most hosts');
+    assert.equal(countHostsWanted({ hosts: before, waiting: [], tasks: [] }, larger)?.hosts, 3, 'the size of the setting counts, not that of most hosts');
+  });
+
+  test('is each task that waits for a host or runs on one, in the room that workers leave', () => {
+    assert.equal(count(before, [], [small]), 4, 'it fits beside a worker');
+    assert.equal(count(before, [], [small, small]), 5);
   });
 
   test('is a lost host, for as long as it may return, with what ran on it', () => {

@@ -88,7 +88,7 @@ function placeOf({ serviceAccount }: Config): KubernetesPlace {
 }
 
 function meterHosts(metrics: Pick<Metrics, 'gauge'>, view: ClusterView, placements: Placements): void {
-  const wantedHelp = 'Hosts that the workers need: what runs and waits, packed, and one to spare per zone.';
+  const wantedHelp = 'Hosts that workers and tasks need: what runs and waits, packed, and one to spare per zone.';
   metrics.gauge('penstock_hosts_wanted', wantedHelp, [], () => {
     const { wanted } = placements;
     return wanted === null ? [] : [{ labels: {}, value: wanted.hosts }];

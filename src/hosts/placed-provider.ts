@@ -125,6 +125,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     return {
       list: () => this.#places.observed(),
       unplaced: () => [...this.#places.waiting(), ...this.#rounds.blocked],
+      tasks: () => this.tasks.demand,
       forget: (host) => this.#rounds.remove(host),
       onChange: (listener) => {
         this.#hostListeners.add(listener);

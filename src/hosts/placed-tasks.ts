@@ -19,8 +19,10 @@ import type {
   TaskSpec,
   Tasks,
   TaskView,
+  WantedTask,
 } from '../providers/index.ts';
 import type { HostChoice } from './choose-host.ts';
+import type { WorkerSize } from './host.ts';
 import type { HostTasks } from './host-tasks.ts';
 import type { LinkedHosts } from './linked-hosts.ts';
 import type { RemoteHost } from './remote-host.ts';
@@ -38,6 +40,8 @@ export interface TaskChooser {
   /** `avoided`: names of hosts. Null: no host is linked. */
   choose(request: TaskRequest, avoided: ReadonlySet<string>): Promise<HostChoice | null>;
   freeCapacity(): FreeCapacity;
+  /** What the task occupies on a host; null if no host can run it. */
+  sizeOf(task: WantedTask): WorkerSize | null;
 }
 
 export interface PlacedTasksDeps {
@@ -58,6 +62,8 @@ export class PlacedTasks implements Tasks {
   readonly #openedAtMs: number;
   /** The machine of each task that something needs, by id; null for that of the home. */
   readonly #wanted = new Map<string, string | null>();
+  /** That hosts should have room for. */
+  #demand: readonly WantedTask[] = [];
   /** Whether the tasks of earlier homes are known: before, none is discarded. */
   #areKnown = false;
   readonly #avoided = new Map<string, number>();
@@ -100,6 +106,15 @@ export class PlacedTasks implements Tasks {
 
   freeCapacity(): FreeCapacity {
     return this.#deps.chooser.freeCapacity();
+  }
+
+  want(tasks: readonly WantedTask[]): void {
+    this.#demand = tasks;
+  }
+
+  /** What hosts should have room for: tasks that wait, and those that run there. Without those that no host can run. */
+  get demand(): readonly WorkerSize[] {
+    return this.#demand.flatMap((task) => this.#deps.chooser.sizeOf(task) ?? []);
   }
 
   async prepare(request: TaskRequest): Promise<PreparedFolder> {

@@ -226,6 +226,21 @@ describe('placement by a home', () => {
     assert.equal(wanted(), 3);
   });
 
+  test('counts tasks that wait for a host or run on one, until they end', async () => {
+    const wanted = (): number | null => home.placements.wanted?.hosts ?? null;
+    home.hosts.set('h1');
+    home.hosts.start('d0', 'h1');
+    const [before, during] = [2, 3];
+    await home.placements.round();
+    assert.equal(wanted(), before);
+    home.hosts.wantedTasks = [{ cpuMilli: 7000, memoryMiB: 1024, accelerator: null }]; // d0 leaves 6 of 8 vCPU
+    await home.placements.round();
+    assert.equal(wanted(), during);
+    home.hosts.wantedTasks = [];
+    await home.placements.round();
+    assert.equal(wanted(), before);
+  });
+
   test('counts no hosts wanted before the hosts of an earlier home had time to link', async () => {
     home.hosts.set('h1');
     home.hosts.set('h2', { zone: 'b' });

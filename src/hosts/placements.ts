@@ -237,6 +237,7 @@ export class Placements {
       ...observed.map((host) => ({ ...host, lostMs: lostMsOf(host.name) })),
       ...absent.map((host) => ({ ...host, lostMs: lostMsOf(host.name), isHome: false, workers: [] })),
     ];
-    this.#wanted = countHostsWanted(counted, this.pending, this.#deps.hostSize);
+    const demand = { hosts: counted, waiting: this.pending, tasks: this.#deps.hosts.tasks() };
+    this.#wanted = countHostsWanted(demand, this.#deps.hostSize);
   }
 }

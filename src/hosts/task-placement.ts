@@ -2,7 +2,7 @@
 import type { FreeCapacity, TaskRequest } from '../providers/index.ts';
 import { lacksOf, type WorkerRequirements } from './abilities.ts';
 import { chooseFrom, type HostChoice } from './choose-host.ts';
-import type { HostFacts, PlacedWorker, PlacementRequest } from './host.ts';
+import type { HostFacts, PlacedWorker, PlacementRequest, WorkerSize } from './host.ts';
 import { HostPool } from './host-pool.ts';
 import type { KnownRequirements } from './known-requirements.ts';
 import type { TaskChooser } from './placed-tasks.ts';
@@ -30,25 +30,21 @@ export class TaskPlacement implements TaskChooser {
     if (facts.length === 0) return null;
     const required = needs.ofTask(request.environment);
     if (required === null) return { fits: false, reason: 'its Python is only on the machine of the home' };
-    const known = facts.flatMap(({ name, abilities }) => (abilities === undefined ? [] : [{ name, abilities }]));
-    const lacks = lacksOf(known, required);
+    const lacks = lacksAll(facts, required);
     return lacks === null ? chooseFrom(new HostPool(facts, workers()), placementOf(request, required)) : { fits: false, reason: lacks };
   }
 
   /** What is not known yet of an environment is learned meanwhile: until then, no host has room for its tasks. */
   freeCapacity(): FreeCapacity {
-    const { needs, hosts, workers } = this.#deps;
+    const { hosts, workers } = this.#deps;
     const facts = hosts();
     if (facts.length === 0) return { take: () => false };
     const pool = new HostPool(facts, workers());
     let taken = 0;
     return {
       take: (request) => {
-        const required = needs.ofTask(request.environment);
-        if (required === null) {
-          void needs.learnTask(request.environment);
-          return false;
-        }
+        const required = this.#known(request);
+        if (required === null) return false;
         const placement = placementOf(request, required);
         const choice = chooseFrom(pool, placement);
         if (choice.fits) pool.place({ ...placement, id: `task ${taken++}`, host: choice.host });
@@ -56,6 +52,28 @@ export class TaskPlacement implements TaskChooser {
       },
     };
   }
+
+  /** What the task occupies on a host; null if none can run it, whatever its room, so that another one would not help. */
+  sizeOf(request: Omit<TaskRequest, 'id' | 'folder'>): WorkerSize | null {
+    const required = this.#known(request);
+    if (required === null || lacksAll(this.#deps.hosts(), required) !== null) return null;
+    const { cpuMilli, memoryMiB, accelerator } = placementOf(request, required);
+    return { cpuMilli, memoryMiB, accelerator };
+  }
+
+  /** Null: it runs on the home only, or it is not known yet what it needs. */
+  #known({ environment }: Pick<TaskRequest, 'environment'>): WorkerRequirements | null {
+    const { needs } = this.#deps;
+    const required = needs.ofTask(environment);
+    if (required === null) void needs.learnTask(environment);
+    return required;
+  }
+}
+
+/** Why no host can run the task, whatever its room; null if one can, and without hosts: the first one may. */
+function lacksAll(hosts: readonly HostFacts[], needs: WorkerRequirements): string | null {
+  const known = hosts.flatMap(({ name, abilities }) => (abilities === undefined ? [] : [{ name, abilities }]));
+  return hosts.length === 0 ? null : lacksOf(known, needs);
 }
 
 function placementOf({ threads, memoryMiB }: Pick<TaskRequest, 'threads' | 'memoryMiB'>, needs: WorkerRequirements): PlacementRequest {

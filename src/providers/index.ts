@@ -41,10 +41,11 @@ export type {
   TaskOutput,
   TaskPaths,
   TaskRequest,
+  Tasks,
   TaskSpec,
   TaskState,
-  Tasks,
   TaskView,
+  WantedTask,
 } from './tasks/task.ts';
 export { taskFilesMax } from './tasks/task-files.ts';
 export { taskOutputOf } from './tasks/task-output.ts';

@@ -135,9 +135,15 @@ export class JobQueue {
     for (const { job } of late) await this.stop(job.name, 'wait');
   }
 
-  /** Starts the jobs that fit. */
+  /** Starts the jobs that fit. The others need more hosts, and those that run on hosts need theirs. */
   #next(): void {
     if (this.#isClosed || !this.#isStarted) return;
+    this.#startFitting();
+    const elsewhere = [...this.#running.values()].filter(({ run }) => run.isElsewhere).map(({ job }) => job);
+    this.#deps.tasks.want([...this.#waitingJobs(), ...elsewhere].flatMap(({ name, needs }) => (needs === null ? [] : [{ name, ...needs }])));
+  }
+
+  #startFitting(): void {
     for (const [key, waiting] of this.#waiting) if (waiting.isBegun) this.#start(key, waiting);
     if (this.#waiting.size === 0) return;
     const capacity = this.#deps.tasks.freeCapacity();

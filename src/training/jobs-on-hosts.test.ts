@@ -36,7 +36,7 @@ describe('a training job on a host', { timeout: 120_000 }, () => {
   };
   const spec = (on: TrainingFixture, more: Partial<TrainingSpec> = {}): TrainingSpec =>
     on.spec('digits-1', counting.replaceAll('GO', go), { group: 'digits', ...more });
-  const hostOf = async (on: TrainingFixture): Promise<string | null> => (await on.training.get('digits-1')).host;
+  const hostOf = async (on: TrainingFixture, name = 'digits-1'): Promise<string | null> => (await on.training.get(name)).host;
 
   test('gets its data, prints, and registers the model that it wrote', async () => {
     const home = await hosts.openHome();
@@ -101,6 +101,28 @@ describe('a training job on a host', { timeout: 120_000 }, () => {
     assert.ok(job.transitions.some(({ message }) => message === `Training job interrupted: its host ${from} stops`));
     const lines = (await training.lines('digits-1')).filter((line) => line !== 'Terminated'); // by the shell, of its sleep
     assert.deepEqual(lines, ['from 0', 'line 1', 'line 2', 'from 2', 'line 3']);
+  });
+
+  test('that finds no room makes a host more wanted, until it ends', async () => {
+    const home = await hosts.openHome();
+    await hosts.openHost('h1', { cpuMilli: 1000 });
+    fixture = await TrainingFixture.open({ directory, tasks: home.tasks, cores: 1 });
+    const training = fixture;
+    const wanted = (): number => home.view.tasks().length;
+    const runs = `while [ ! -e ${go} ]; do sleep 0.05; done`;
+    for (const name of ['on-host', 'on-home', 'waits']) {
+      await training.training.create(training.spec(name, runs), 'tester');
+      if (name !== 'waits') await training.until(name, ({ secondaryStatus }) => secondaryStatus === 'Training');
+    }
+    assert.equal(await hostOf(training, 'on-host'), 'h1');
+    assert.equal(await hostOf(training, 'on-home'), null);
+    await until(() => wanted() === 2, 'the one on the host and the one that waits');
+    await training.training.stop('waits', 'tester');
+    await until(() => wanted() === 1, 'it has ended');
+    writeFileSync(go, '');
+    await training.over('on-host');
+    await until(() => wanted() === 0, 'nothing needs a host');
+    await training.over('on-home');
   });
 
   test('whose host is lost is retried only when the host was away for long, and the first attempt ends nothing', async () => {

@@ -157,6 +157,9 @@ export class LocalTasks implements Tasks {
     return { take: () => false };
   }
 
+  /** This machine is the only one. */
+  want(): void {}
+
   /** Kills a task that must not continue. Resolves when it has ended. */
   async #endNow(id: string): Promise<void> {
     const isOver = (): boolean => !this.list().some((view) => view.id === id && (view.state === 'starting' || view.state === 'running'));

@@ -40,6 +40,12 @@ export interface FreeCapacity {
   take(request: Omit<TaskRequest, 'id' | 'folder'>): boolean;
 }
 
+/** A task that hosts should have room for. */
+export interface WantedTask extends Omit<TaskRequest, 'id' | 'folder'> {
+  /** Of the job: it may be attempted several times. */
+  readonly name: string;
+}
+
 /** The content of a file for a task. */
 export type TaskInput =
   /** An object of the store. `file`: its path on this machine, to be read soon. */
@@ -212,6 +218,8 @@ export interface TaskOutput {
 export interface Tasks {
   /** What hosts have free now. */
   freeCapacity(): FreeCapacity;
+  /** Says which tasks hosts should have room for: those that wait for room, and those that run there. Replaces what was said before. */
+  want(tasks: readonly WantedTask[]): void;
   /** Chooses a machine, and makes an empty folder there: what the task had before is removed. */
   prepare(request: TaskRequest): Promise<PreparedFolder>;
   /** Makes folders below `ml`, with those above them. */
