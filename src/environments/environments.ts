@@ -239,6 +239,12 @@ export class PythonEnvironments {
     return { version, platform };
   }
 
+  /** The lock of the environment of this name; null if it is not built, and for an interpreter of the operator. */
+  async lockNamed(name: string): Promise<string | null> {
+    if (this.#isOperators(name)) return null;
+    return (await this.#rows.find(name.toLowerCase()))?.lockKey ?? null;
+  }
+
   /** Versions of the packages of an interpreter of the operator. Throws `not_found` or `unavailable`. */
   async packagesOf(name: string | null): Promise<Readonly<Record<string, string>>> {
     const { path } = await this.#interpreters.find(name);

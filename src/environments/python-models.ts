@@ -77,7 +77,7 @@ async function requirementsIn({ path, name, bytes }: DataFile): Promise<string> 
   return readFile(path, 'utf8');
 }
 
-type UsedByModels = 'resolve' | 'expectNamed' | 'factsOf' | 'packagesOf' | 'archiveOf';
+type UsedByModels = 'resolve' | 'expectNamed' | 'factsOf' | 'lockNamed' | 'packagesOf' | 'archiveOf';
 
 /** The environments are opened after the provider, which needs them only when a model starts. */
 export class LateInterpreters {
@@ -100,6 +100,11 @@ export class LateInterpreters {
   /** Rejects with `unavailable` before that, and as `PythonEnvironments.factsOf`. */
   async factsOf(environment: EnvironmentRef): ReturnType<PythonEnvironments['factsOf']> {
     return this.#opened().factsOf(environment);
+  }
+
+  /** Rejects with `unavailable` before that. */
+  async lockNamed(name: string): ReturnType<PythonEnvironments['lockNamed']> {
+    return this.#opened().lockNamed(name);
   }
 
   /** Rejects with `unavailable` before that, and as `PythonEnvironments.packagesOf`. */

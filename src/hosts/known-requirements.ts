@@ -20,6 +20,8 @@ export interface HomePython {
   readonly hasNetwork: boolean;
   /** Rejects if there is no such environment. */
   readonly factsOf: (environment: EnvironmentRef) => Promise<EnvironmentFacts>;
+  /** The lock of the environment of a name; null if it has none. Absent: no environment has a name. */
+  readonly lockNamed?: (name: string) => Promise<string | null>;
   /** Versions of the packages of an interpreter without a lock. Absent: tasks with one stay on the home. */
   readonly packagesOf?: (name: string | null) => Promise<Readonly<Record<string, string>>>;
   /** Rejects if it cannot be made. */
@@ -37,6 +39,8 @@ export interface KnownRequirementsDeps {
 export class KnownRequirements {
   readonly #deps: KnownRequirementsDeps;
   readonly #facts = new Map<string, EnvironmentFacts>();
+  /** Of environments that tasks have named, by their names. */
+  readonly #locks = new Map<string, string>();
   /** Of interpreters without a lock, by the name of the environment. */
   readonly #packages = new Map<string, Readonly<Record<string, string>>>();
 
@@ -55,17 +59,22 @@ export class KnownRequirements {
     }
   }
 
-  /** As `learn`, for a task. */
+  /** As `learn`, for a task. One that waits names its environment only, whose lock is that of its next attempt. */
   async learnTask(environment: EnvironmentRef | null): Promise<void> {
     const home = this.#deps.python;
-    if (environment === null || home === undefined || this.ofTask(environment) !== null) return;
-    const key = keyOf(environment);
+    if (environment === null || home === undefined) return;
+    const { name, lock } = environment;
+    // The name may have another lock by now.
+    if (name !== null && lock !== null) this.#locks.set(name.toLowerCase(), lock);
+    if (this.ofTask(environment) !== null) return;
     try {
-      const facts = await home.factsOf(environment);
-      if (environment.lock === null && home.packagesOf !== undefined) this.#packages.set(key, await home.packagesOf(environment.name));
-      this.#facts.set(key, facts);
+      const named = lock ?? (name === null ? null : await home.lockNamed?.(name)) ?? null;
+      const facts = await home.factsOf({ name, lock: named });
+      if (named !== null && name !== null) this.#locks.set(name.toLowerCase(), named);
+      if (named === null && home.packagesOf !== undefined) this.#packages.set(keyOf(environment), await home.packagesOf(name));
+      this.#facts.set(keyOf({ name, lock: named }), facts);
     } catch (error) {
-      this.#deps.log.debug({ environment: key, error: messageOf(error) }, 'the environment of a task is not known yet');
+      this.#deps.log.debug({ environment, error: messageOf(error) }, 'the environment of a task is not known yet');
     }
   }
 
@@ -73,9 +82,11 @@ export class KnownRequirements {
   ofTask(environment: EnvironmentRef | null): WorkerRequirements | null {
     const code = this.#deps.isConfined() ? 'confined' : 'foreign';
     if (environment === null) return { code, architecture: process.arch, python: null, isTask: true };
-    const { name, lock } = environment;
-    const facts = this.#facts.get(keyOf(environment));
-    const libraries = lock === null ? this.#packages.get(keyOf(environment)) : {};
+    const { name } = environment;
+    const lock = environment.lock ?? this.#locks.get((name ?? '').toLowerCase()) ?? null;
+    const key = keyOf({ name, lock });
+    const facts = this.#facts.get(key);
+    const libraries = lock === null ? this.#packages.get(key) : {};
     if (facts === undefined || libraries === undefined) return null;
     const { version, platform } = facts;
     const python = { name: (name ?? 'default').toLowerCase(), lock, version, platform, libraries };

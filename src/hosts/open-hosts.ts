@@ -21,7 +21,7 @@ export interface OpenHostsDeps {
   readonly objects: { fetch(sha256: string): Promise<string> };
   readonly files: { check(path: string): Promise<void> };
   readonly local: LocalProvider;
-  readonly interpreters: Pick<LateInterpreters, 'factsOf' | 'packagesOf' | 'archiveOf'>;
+  readonly interpreters: Pick<LateInterpreters, 'factsOf' | 'lockNamed' | 'packagesOf' | 'archiveOf'>;
   /** Null for a server without a cluster, which has no hosts. */
   readonly node: {
     readonly name: string;
@@ -61,6 +61,7 @@ export async function openHosts(config: Config, deps: OpenHostsDeps, closers: Cl
     python: {
       hasNetwork: pythonSettings(config.python, config).network === 'host',
       factsOf: (environment) => interpreters.factsOf(environment),
+      lockNamed: (name) => interpreters.lockNamed(name),
       packagesOf: (name) => interpreters.packagesOf(name),
       archiveOf: (lock) => interpreters.archiveOf(lock),
     },
