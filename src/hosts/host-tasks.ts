@@ -54,6 +54,11 @@ export class HostTasks {
   readonly #prepared = new Map<string, TaskSize & { readonly lock: string | null }>();
   /** Objects that are being placed there, by SHA-256. */
   readonly #lent = new Map<string, { readonly file: () => Promise<string>; count: number }>();
+  /** Rejects the calls under way, by task. */
+  readonly #calls = new Map<string, Set<(error: Error) => void>>();
+  /** Tasks that the host did not end in their time: nothing more is asked about them. Few: each took the time of a job. */
+  readonly #givenUp = new Set<string>();
+  readonly #discarding = new Map<string, Promise<void>>();
   #link: HostLink | null = null;
   #isReported = false;
   #isGone = false;
@@ -112,13 +117,29 @@ export class HostTasks {
     this.#prepared.clear();
   }
 
+  isGivenUp(id: string): boolean {
+    return this.#givenUp.has(id);
+  }
+
+  /** The host does not end it in its time, so it is not waited for any more. */
+  giveUp(id: string): void {
+    this.#givenUp.add(id);
+    for (const reject of this.#calls.get(id) ?? []) reject(this.#givenUpError());
+    const task = this.#tasks.get(id);
+    if (task !== undefined) this.#notifyLost(task);
+  }
+
   /** It is away for too long: its tasks have ended by themselves. */
   gone(): void {
     if (this.#isGone) return;
     this.#isGone = true;
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
-    for (const { report } of tasks) this.#deps.onChange(this.#viewOf({ report: { ...report, state: 'lost', end: null }, usage: null }));
+    for (const task of tasks) this.#notifyLost(task);
+  }
+
+  #notifyLost({ report }: KnownTask): void {
+    this.#deps.onChange(this.#viewOf({ report: { ...report, state: 'lost', end: null }, usage: null }));
   }
 
   /** Throws if it reports too many. */
@@ -136,10 +157,10 @@ export class HostTasks {
   /** What is known and was not reported is gone: the agent has lost it. */
   reportedAll(ids: ReadonlySet<string>): void {
     this.#isReported = true;
-    for (const [id, { report }] of this.#tasks) {
+    for (const [id, task] of this.#tasks) {
       if (ids.has(id)) continue;
       this.#tasks.delete(id);
-      this.#deps.onChange(this.#viewOf({ report: { ...report, state: 'lost', end: null }, usage: null }));
+      this.#notifyLost(task);
     }
   }
 
@@ -153,7 +174,7 @@ export class HostTasks {
   async prepare({ id, folder, threads, memoryMiB, environment }: TaskRequest): Promise<Omit<PreparedFolder, 'reason'>> {
     this.#prepared.set(id, { threads, memoryMiB, lock: environment?.lock ?? null });
     try {
-      const answer = fieldsOf(await this.#command({ method: 'task-prepare', id, threads, memoryMiB, environment }));
+      const answer = fieldsOf(await this.#command(id, { method: 'task-prepare', id, threads, memoryMiB, environment }));
       const { ml, temporary } = fieldsOf(answer['paths']);
       const python = answer['python'] === null ? null : cutText(answer['python']);
       return { at: { id, folder, host: this.#deps.host }, paths: { ml: cutText(ml), temporary: cutText(temporary) }, python };
@@ -164,7 +185,7 @@ export class HostTasks {
   }
 
   async makeFolders(id: string, paths: readonly string[]): Promise<void> {
-    await this.#command({ method: 'task-folders', id, paths });
+    await this.#command(id, { method: 'task-folders', id, paths });
   }
 
   /** An object is fetched by the host, unless it has it; anything else is sent piece by piece. */
@@ -174,7 +195,7 @@ export class HostTasks {
     const send = async (): Promise<void> => {
       const bytes = Buffer.concat(waiting);
       [waiting, waitingBytes] = [[], 0];
-      await this.#over((link) => link.taskPiece({ id, path, start }, bytes));
+      await this.#over(id, (link) => link.taskPiece({ id, path, start }, bytes));
       start += bytes.length;
     };
     for await (const chunk of input.content) {
@@ -194,7 +215,7 @@ export class HostTasks {
     lent.count++;
     this.#lent.set(sha256, lent);
     try {
-      await this.#command({ method: 'task-object', id, path, sha256 });
+      await this.#command(id, { method: 'task-object', id, path, sha256 });
     } finally {
       if (--lent.count === 0) this.#lent.delete(sha256);
     }
@@ -214,29 +235,35 @@ export class HostTasks {
       maxRuntimeMs,
       stopGraceMs,
     };
-    await this.#command({ method: 'task-start', id, digest: canonicalDigest(sent), spec: sent });
+    await this.#command(id, { method: 'task-start', id, digest: canonicalDigest(sent), spec: sent });
   }
 
   async stop(id: string, graceMs: number): Promise<void> {
-    await this.#command({ method: 'task-stop', id, graceMs });
+    await this.#command(id, { method: 'task-stop', id, graceMs });
   }
 
   /** It is forgotten here even if the command does not arrive: on return, the command is sent again. */
-  async discard(id: string): Promise<void> {
+  discard(id: string): Promise<void> {
+    const discarding = this.#discarding.get(id) ?? this.#discard(id).finally(() => this.#discarding.delete(id));
+    this.#discarding.set(id, discarding);
+    return discarding;
+  }
+
+  async #discard(id: string): Promise<void> {
     const isThere = this.#tasks.has(id) || this.#prepared.has(id);
     this.#prepared.delete(id);
-    if (isThere && this.#link !== null) await this.#command({ method: 'task-discard', id });
+    if (isThere && this.#link !== null) await this.#send(id, (link) => link.command({ method: 'task-discard', id }));
     this.#tasks.delete(id);
   }
 
   async output(id: string, from: number): Promise<TaskOutput> {
     if (from > outputBytesMax) return { lines: [], nextOffset: from };
-    const { bytes } = await this.#over((link) => link.commandBytes({ method: 'task-output', id, from }, taskPageBytesMax));
+    const { bytes } = await this.#over(id, (link) => link.commandBytes({ method: 'task-output', id, from }, taskPageBytesMax));
     return taskOutputOf(bytes, from);
   }
 
   async files(id: string, folder: string, most: number): Promise<TaskFileList> {
-    const { bytes } = await this.#over((link) => link.commandBytes({ method: 'task-files', id, folder, most }, taskListingBytesMax));
+    const { bytes } = await this.#over(id, (link) => link.commandBytes({ method: 'task-files', id, folder, most }, taskListingBytesMax));
     return readTaskListing(bytes, most);
   }
 
@@ -265,27 +292,44 @@ export class HostTasks {
   }
 
   async #range(id: string, folder: string, path: string, start: number) {
-    const { message, bytes } = await this.#over((link) =>
+    const { message, bytes } = await this.#over(id, (link) =>
       link.commandBytes({ method: 'task-read', id, folder, path, start }, taskPieceBytes),
     );
     const { isMissing, size, identity } = fieldsOf(message);
     return isMissing === true ? null : { size: numberOf(size), identity: cutText(identity, 200), bytes };
   }
 
-  #command(message: object): Promise<unknown> {
-    return this.#over((link) => link.command(message));
+  #command(id: string, message: object): Promise<unknown> {
+    return this.#over(id, (link) => link.command(message));
   }
 
-  /** Rejects with `unavailable` without a link, and if it ends. */
-  async #over<T>(send: (link: HostLink) => Promise<T>): Promise<T> {
+  /** As `#send`, and rejects with `not_found` if the task is given up. */
+  async #over<T>(id: string, send: (link: HostLink) => Promise<T>): Promise<T> {
+    if (this.#givenUp.has(id)) throw this.#givenUpError();
+    return this.#send(id, send);
+  }
+
+  /** Rejects with `unavailable` without a link, and if it ends; with `not_found` if the task is given up meanwhile. */
+  async #send<T>(id: string, send: (link: HostLink) => Promise<T>): Promise<T> {
     const { host } = this.#deps;
     if (this.#link === null) throw new PlatformError('unavailable', `host ${host} is away`);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const calls = this.#calls.get(id) ?? new Set();
+    this.#calls.set(id, calls.add(reject));
+    send(this.#link).then(resolve, reject);
     try {
-      return await send(this.#link);
+      return await promise;
     } catch (error) {
       if (error instanceof WorkerLost) throw new PlatformError('unavailable', `the link to host ${host} was lost`, { cause: error });
       throw error;
+    } finally {
+      calls.delete(reject);
+      if (calls.size === 0) this.#calls.delete(id);
     }
+  }
+
+  #givenUpError(): PlatformError {
+    return new PlatformError('not_found', `host ${this.#deps.host} did not end the task in its time, so it is given up with its files`);
   }
 
   #viewOf({ report: { id, state, pid, end }, usage }: KnownTask): TaskView {

@@ -1,21 +1,20 @@
 /** An agent that lies: what it sends ends its own link at most. */
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
-import { floats, HostsFixture, socketPair, storedModel, storedPath, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
+import { floats, HostsFixture, storedModel, storedPath, until, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
 import { homePython, skipPython, sumModel } from '../../test/hosts-python.ts';
+import { LyingAgent } from '../../test/lying-agent.ts';
 import { modelPath } from '../../test/models/index.ts';
-import { defined } from '../defined.ts';
-import { type Frame, FrameReader, messageFrame, payloadFrame } from '../runtime/index.ts';
+import type { Frame } from '../runtime/index.ts';
+import type { HomeArchive } from './host-objects.ts';
 import { hostKinds } from './link/host-frames.ts';
 import type { WorkerReport } from './link/reports.ts';
 import type { PlacedProvider } from './placed-provider.ts';
-import type { HomeArchive } from './host-objects.ts';
 import { specDigest } from './remote-worker.ts';
 
 let fixture: HostsFixture;
 let home: PlacedProvider;
-let socket: Socket;
+let agent: LyingAgent;
 let received: Frame[];
 beforeEach(async () => {
   fixture = new HostsFixture();
@@ -23,23 +22,17 @@ beforeEach(async () => {
   await link();
 });
 afterEach(async () => {
-  socket.destroy();
+  agent.close();
   await fixture.close();
 });
 
 async function link(abilities?: object): Promise<void> {
-  received = [];
-  const [near, far] = await socketPair();
-  socket = near;
-  const reader = new FrameReader((frame) => received.push(frame));
-  near.on('data', (chunk) => reader.push(chunk)).resume();
-  home.linked.serve(far, 'liar', { instance: 'x', version: '0', zone: 'z', cpuMilli: 8000, memoryMiB: 8000, ...defined({ abilities }) });
-  send(hostKinds.workers, { keys: [] });
-  await until(() => home.linked.host('liar')?.isLinked === true, 'it is linked');
+  agent = await LyingAgent.link(home, abilities);
+  received = agent.received;
 }
 
 function send(kind: number, message: unknown, call = 0): void {
-  socket.write(messageFrame(call, kind, message));
+  agent.send(kind, message, call);
 }
 
 function report(changes: Partial<Record<keyof WorkerReport, unknown>>): object {
@@ -116,7 +109,7 @@ test('an answer that is larger than its file, its listing or its page can be end
     const answered = assert.rejects(ask());
     await until(() => received.some(({ kind }) => kind === hostKinds.command), 'it is asked');
     const { call } = received.find(({ kind }) => kind === hostKinds.command) as Frame;
-    for (const part of payloadFrame(call, hostKinds.bytes, { size: 1, identity: '1' }, body)) socket.write(part);
+    agent.sendBytes(call, body, { size: 1, identity: '1' });
     await answered;
     if (isLinked()) continue; // the answer was refused alone
     await link();
@@ -150,12 +143,14 @@ test('workers of another host are not its to report', async () => {
   assert.equal((await home.link('w')?.run([floats('x', [1, 3], 1)]))?.outputs[0]?.shape[0], 1);
 });
 
-test('objects that none of its workers loads are not sent to it, nor more than 16 ranges at once', async () => {
+test('objects that none of its workers loads are not sent to it, nor more than 32 ranges at once', async () => {
   const { sha256 } = storedModel(modelPath('test_affine'));
   send(hostKinds.fetch, { sha256, start: 0 }, 1);
   await until(() => received.some(({ kind }) => kind === hostKinds.notFetched), 'it is refused');
   assert.equal((received.at(-1) as { message: { code: string } }).message.code, 'forbidden');
+  agent.socket.cork(); // so that they arrive together
   for (let call = 2; call < 40; call++) send(hostKinds.fetch, { sha256, start: 0 }, call);
+  agent.socket.uncork();
   await until(() => !isLinked(), 'the link has ended');
 });
 
@@ -242,7 +237,7 @@ test('warm workers are those that the agent reported last, and none after it has
   await until(() => warm() === 0, 'the home knows');
   send(hostKinds.usage, { workers: [], warm: 1 });
   await until(() => warm() === 1, 'the home knows');
-  socket.destroy();
+  agent.close();
   await link();
   assert.equal(warm(), 0);
 });

@@ -99,7 +99,11 @@ describe('what is counted', () => {
     assert.equal(countHostsWanted({ hosts: [], waiting: [], tasks: [small] }, size)?.hosts, 1);
     assert.equal(countHostsWanted({ hosts: [], waiting: [], tasks: [] }, size)?.hosts, 0);
     const larger = { cpuMilli: 2 * size.cpuMilli, memoryMiB: 2 * size.memoryMiB };
-    assert.equal(countHostsWanted({ hosts: before, waiting: [], tasks: [] }, larger)?.hosts, 3, 'the size of the setting counts, not that of most hosts');
+    assert.equal(
+      countHostsWanted({ hosts: before, waiting: [], tasks: [] }, larger)?.hosts,
+      3,
+      'the size of the setting counts, not that of most hosts',
+    );
   });
 
   test('is each task that waits for a host or runs on one, in the room that workers leave', () => {

@@ -37,14 +37,14 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
     super(options.local);
     this.#options = options;
     const { clock, log, local, home, python, nodes } = options;
-    const needs = new KnownRequirements({ log, isConfined: () => local.isolation?.mode !== 'none', ...defined({ python }) });
+    const requirements = new KnownRequirements({ log, isConfined: () => local.isolation?.mode !== 'none', ...defined({ python }) });
     this.#linked = this.#openHosts(options);
     const linked = this.#linked;
-    this.#places = new WorkerPlaces(options, linked, needs);
+    this.#places = new WorkerPlaces(options, linked, requirements);
     const places = this.#places;
     this.tasks = openPlacedTasks(options, {
       linked,
-      needs,
+      needs: requirements,
       observed: () => places.observed(),
       wantedOf: (host) => places.wanted(host),
       isLeaving: (host) => places.leaving.has(host),
@@ -54,7 +54,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       local,
       home,
       linked,
-      needs,
+      needs: requirements,
       places,
       listener: () => this.#listener,
       onAdopted: (id) => this.#adopted(id),

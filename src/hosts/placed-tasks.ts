@@ -134,8 +134,8 @@ export class PlacedTasks implements Tasks {
         return { ...prepared, reason };
       } catch (error) {
         this.#wanted.delete(id);
-        if (!(error instanceof PlatformError)) throw error;
-        this.#avoid(host, error);
+        if (!(error instanceof PlatformError) || this.#isGivenUp(id, host)) throw error;
+        this.#avoid(host, messageOf(error));
         reason = `${host} could not prepare it: ${messageOf(error)}`;
       }
     }
@@ -165,14 +165,14 @@ export class PlacedTasks implements Tasks {
     const host = this.#wanted.get(id) ?? null;
     if (host === null) return this.#deps.local.stop(id, graceMs);
     const view = this.#deps.linked.host(host)?.tasks.view(id);
-    if (view === undefined || view.state === 'ended') return;
+    if (view === undefined || view.state === 'ended' || this.#isGivenUp(id, host)) return;
     await this.#hostOf(host).stop(id, graceMs ?? 0);
   }
 
   list(): readonly TaskView[] {
     const remote = this.#deps.linked.hosts.flatMap((host) => {
       const eviction = this.#deps.evictionOf(host);
-      const views = host.tasks.views.filter(({ id }) => this.#wanted.get(id) === host.name);
+      const views = host.tasks.views.filter(({ id }) => this.#isNeeded(id, host));
       return eviction === undefined ? views : views.map((view) => ({ ...view, eviction }));
     });
     return [...this.#deps.local.list(), ...remote];
@@ -183,7 +183,7 @@ export class PlacedTasks implements Tasks {
     if (name === null) return this.#deps.local.find(at);
     this.#wanted.set(id, name);
     for (;;) {
-      if (this.#isGone(name)) return null;
+      if (this.#isLost(id, name)) return null;
       const host = this.#deps.linked.host(name);
       if (host?.tasks.isReported === true) return host.tasks.view(id) ?? null;
       if (host?.isLinked === true && host.abilities.runsTasks !== true) return null; // its agent was replaced by an earlier version
@@ -202,24 +202,35 @@ export class PlacedTasks implements Tasks {
     const name = this.#wanted.get(id) ?? null;
     if (name === null) return this.#deps.local.output(id, fromOffset);
     const tasks = this.#deps.linked.host(name)?.tasks;
-    const isLost = this.#isGone(name) || (tasks?.isReported === true && tasks.view(id) === undefined);
+    const isLost = this.#isLost(id, name) || (tasks?.isReported === true && tasks.view(id) === undefined);
     return isLost ? { lines: [], nextOffset: fromOffset } : this.#hostOf(name).output(id, fromOffset);
   }
 
   files(at: TaskAddress, folder: string, most = filesMax): Promise<TaskFileList> {
     if (at.host === null) return this.#deps.local.files(at, folder, most);
-    return this.#reading(at.host, (tasks) => tasks.files(at.id, folder, most));
+    return this.#reading(at.id, at.host, (tasks) => tasks.files(at.id, folder, most));
   }
 
   openFile(at: TaskAddress, folder: string, path: string): Promise<OpenedTaskFile | null> {
     if (at.host === null) return this.#deps.local.openFile(at, folder, path);
-    return this.#reading(at.host, (tasks) => tasks.openFile(at.id, folder, path));
+    return this.#reading(at.id, at.host, (tasks) => tasks.openFile(at.id, folder, path));
   }
 
-  /** While the host is away, the task is only forgotten: it ends when the host returns. */
+  giveUp({ id, host: name }: TaskAddress): boolean {
+    const host = this.#deps.linked.host(name ?? this.#wanted.get(id) ?? ''); // its caller may not know yet which host prepares it
+    if (host === undefined) return false;
+    if (host.tasks.isGivenUp(id)) return true;
+    host.tasks.giveUp(id);
+    this.#avoid(host.name, `it did not end the task ${id} in its time`);
+    this.#wake();
+    return true;
+  }
+
+  /** While the host is away, the task is only forgotten: it ends when the host returns. One that was given up is not waited for. */
   async discard(at: TaskAddress): Promise<void> {
     this.#wanted.delete(at.id);
     if (at.host === null) return this.#deps.local.discard(at);
+    if (this.#isGivenUp(at.id, at.host)) return;
     await this.#deps.linked.host(at.host)?.tasks.discard(at.id);
   }
 
@@ -236,7 +247,7 @@ export class PlacedTasks implements Tasks {
   #discardUnwanted(host: RemoteHost): void {
     if (!this.#areKnown) return;
     for (const { id } of host.tasks.views) {
-      if (this.#wanted.get(id) === host.name) continue;
+      if (this.#isNeeded(id, host)) continue;
       this.#deps.log.info({ host: host.name, task: id }, 'a task of a host is not needed: it ends');
       host.tasks.discard(id).catch((error: unknown) => {
         this.#deps.log.warn({ host: host.name, task: id, error: messageOf(error) }, 'a task of a host was not removed, will be retried');
@@ -250,6 +261,18 @@ export class PlacedTasks implements Tasks {
       else if (host.tasks.isReported) this.#discardUnwanted(host);
     }
     this.#wake();
+  }
+
+  #isNeeded(id: string, host: RemoteHost): boolean {
+    return this.#wanted.get(id) === host.name && !host.tasks.isGivenUp(id);
+  }
+
+  #isGivenUp(id: string, name: string): boolean {
+    return this.#deps.linked.host(name)?.tasks.isGivenUp(id) === true;
+  }
+
+  #isLost(id: string, name: string): boolean {
+    return this.#isGone(name) || this.#isGivenUp(id, name);
   }
 
   #isGone(name: string): boolean {
@@ -267,8 +290,8 @@ export class PlacedTasks implements Tasks {
   }
 
   /** Nothing can be read from a lost host later, either. */
-  async #reading<T>(name: string, read: (tasks: HostTasks) => Promise<T>): Promise<T> {
-    if (this.#isGone(name)) throw new PlatformError('not_found', `host ${name} is lost with the files of the task`);
+  async #reading<T>(id: string, name: string, read: (tasks: HostTasks) => Promise<T>): Promise<T> {
+    if (this.#isLost(id, name)) throw new PlatformError('not_found', `host ${name} is lost with the files of the task`);
     return read(this.#hostOf(name));
   }
 
@@ -276,13 +299,13 @@ export class PlacedTasks implements Tasks {
     try {
       await place(this.#hostOf(name));
     } catch (error) {
-      if (error instanceof PlatformError && error.code === 'unavailable') this.#avoid(name, error);
+      if (error instanceof PlatformError && error.code === 'unavailable') this.#avoid(name, messageOf(error));
       throw error;
     }
   }
 
-  #avoid(host: string, error: Error): void {
-    this.#deps.log.warn({ host, error: messageOf(error) }, 'a host could not prepare a task: it is passed over for a minute');
+  #avoid(host: string, problem: string): void {
+    this.#deps.log.warn({ host, problem }, 'a host could not run a task: it is passed over for a minute');
     this.#avoided.set(host, this.#deps.clock.nowMs() + avoidedMs);
   }
 

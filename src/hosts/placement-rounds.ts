@@ -1,4 +1,4 @@
-/** Twice a second: moves workers away from hosts that are lost, draining or removed, places those without a host, and lets empty hosts go. */
+/** Twice a second: moves workers away from hosts that are lost, draining or removed, places those without a host, and drops empty hosts. */
 import { type Clock, every } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';

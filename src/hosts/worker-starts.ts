@@ -1,6 +1,7 @@
 /** Starts workers: as those of an earlier home, which go on, on the host that placement chooses, or on the machine of the home. */
-import type { Log } from '../logs/index.ts';
+
 import { PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
 import type { WorkerSpec } from '../providers/index.ts';
 import { lacksOf } from './abilities.ts';
 import { chooseFrom } from './choose-host.ts';

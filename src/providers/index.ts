@@ -41,9 +41,9 @@ export type {
   TaskOutput,
   TaskPaths,
   TaskRequest,
-  Tasks,
   TaskSpec,
   TaskState,
+  Tasks,
   TaskView,
   WantedTask,
 } from './tasks/task.ts';

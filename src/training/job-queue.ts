@@ -46,19 +46,24 @@ interface Waiting {
 }
 
 const tickMs = 1000;
+/** Attempts on hosts have an hour beyond their time. */
+const timeCheckMs = 60_000;
 
 export class JobQueue {
   readonly #deps: JobQueueDeps;
   readonly #running = new Map<string, Running>();
   readonly #waiting = new Map<string, Waiting>();
   readonly #ticks: Loop;
+  readonly #timeChecks: Loop;
   #isStarted = false;
   #isClosed = false;
 
   constructor(deps: JobQueueDeps) {
     this.#deps = deps;
     const onFailure = (error: unknown): void => deps.log.warn({ error: messageOf(error) }, 'failed to check the training jobs, will retry');
-    this.#ticks = new Loop({ clock: deps.clock, everyMs: tickMs, run: () => this.#tick(), onFailure });
+    const { clock } = deps;
+    this.#ticks = new Loop({ clock, everyMs: tickMs, run: () => this.#tick(), onFailure });
+    this.#timeChecks = new Loop({ clock, everyMs: timeCheckMs, run: () => this.#checkTimes(), onFailure });
   }
 
   /** Finds the jobs of the previous server. */
@@ -78,12 +83,13 @@ export class JobQueue {
     this.#isStarted = true;
     this.#next();
     this.#ticks.open();
+    this.#timeChecks.open();
   }
 
   /** Stops running tasks, with time for a checkpoint. The next server continues their jobs. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#ticks.close();
+    await Promise.all([this.#ticks.close(), this.#timeChecks.close()]);
     for (const { run } of this.#running.values()) run.halt();
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
@@ -126,6 +132,10 @@ export class JobQueue {
     await this.#showWaiting();
   }
 
+  async #checkTimes(): Promise<void> {
+    for (const { run } of this.#running.values()) await run.checkTime();
+  }
+
   /** Stops jobs whose time from creation to end has passed. */
   async #endLate(): Promise<void> {
     const nowMs = this.#deps.clock.wallMs();
@@ -140,7 +150,9 @@ export class JobQueue {
     if (this.#isClosed || !this.#isStarted) return;
     this.#startFitting();
     const elsewhere = [...this.#running.values()].filter(({ run }) => run.isElsewhere).map(({ job }) => job);
-    this.#deps.tasks.want([...this.#waitingJobs(), ...elsewhere].flatMap(({ name, needs }) => (needs === null ? [] : [{ name, ...needs }])));
+    this.#deps.tasks.want(
+      [...this.#waitingJobs(), ...elsewhere].flatMap(({ name, needs }) => (needs === null ? [] : [{ name, ...needs }])),
+    );
   }
 
   #startFitting(): void {

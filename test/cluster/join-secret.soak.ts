@@ -72,7 +72,10 @@ describe('a join token in a secret', { skip: whyNoPostgres(), timeout: 120_000 }
     rmSync(hosts.dataDirectory('gpu-1'), { recursive: true });
     const { code, log } = await hosts.rejected('gpu-1', mounted);
     assert.equal(code, 1);
-    assert.match(log, /the host gpu-1 was removed from this cluster: .* let it return with a token of `penstock cluster token create --name gpu-1`/);
+    assert.match(
+      log,
+      /the host gpu-1 was removed from this cluster: .* let it return with a token of `penstock cluster token create --name gpu-1`/,
+    );
     assert.deepEqual(await linked(), ['gpu-0']);
   });
 

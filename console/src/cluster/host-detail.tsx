@@ -115,7 +115,10 @@ function HostActions({ host: { name, state, workers, is_home: isHome } }: { read
       {isRemoving ? (
         <Confirm
           title={`Remove host ${name}?`}
-          consequences={['Its certificate is refused at once, and it is listed no more.', 'It can join again only with a token for its name.']}
+          consequences={[
+            'Its certificate is refused at once, and it is listed no more.',
+            'It can join again only with a token for its name.',
+          ]}
           action="Remove host"
           onConfirm={async () => {
             await remove(path('/cluster/hosts/:host', { host: name }));

@@ -160,6 +160,11 @@ export class LocalTasks implements Tasks {
   /** This machine is the only one. */
   want(): void {}
 
+  /** Its supervisor keeps its time. */
+  giveUp(): boolean {
+    return false;
+  }
+
   /** Kills a task that must not continue. Resolves when it has ended. */
   async #endNow(id: string): Promise<void> {
     const isOver = (): boolean => !this.list().some((view) => view.id === id && (view.state === 'starting' || view.state === 'running'));

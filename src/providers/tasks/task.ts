@@ -245,6 +245,11 @@ export interface Tasks {
   files(at: TaskAddress, folder: string, most?: number): Promise<TaskFileList>;
   /** Opens a file of a folder below `ml`; null if there is none. The caller closes it. */
   openFile(at: TaskAddress, folder: string, path: string): Promise<OpenedTaskFile | null>;
+  /**
+   * Gives up a task whose host does not end it in its time: from now on it is lost with all that it wrote, as if the host were. Calls under way
+   * for it reject. If the host reports it later, it ends there. False for a task of the machine of the server: its supervisor keeps the time.
+   */
+  giveUp(at: TaskAddress): boolean;
   /** Ends the task if it runs, forgets it, and removes its folder. Rejects if that could not be done: the folder stays. */
   discard(at: TaskAddress): Promise<void>;
   /**

@@ -6,7 +6,7 @@ import type { StoredTraining, TrainingProgress } from '../rows.ts';
 import { instanceMs, type StopCause, stoppedStep, type TrainingStep, trainingSteps, wholeSeconds } from '../status.ts';
 import type { TrainingUsage } from '../training-job.ts';
 import { AttemptFiles } from './attempt-files.ts';
-import { isAttemptLost, lossOf, taskAddressOf } from './attempt-place.ts';
+import { handOverByMs, isAttemptLost, lossOf, taskAddressOf } from './attempt-place.ts';
 import { isLasting, isPassing } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
@@ -25,6 +25,8 @@ const failureTextMax = 8192;
 const exitMessageMax = 1024;
 /** Between two attempts to upload or register while the disk is full. */
 const uploadRetryMs = 5000;
+/** A host may hang. What nothing needs there is removed as soon as it answers. */
+const discardMsMax = 60_000;
 
 /** Of one run of a job. Each method can be repeated by a later server. */
 export class AttemptEnding {
@@ -32,6 +34,7 @@ export class AttemptEnding {
   /** Of the job. */
   readonly #name: string;
   readonly #intent: RunIntent;
+  #isGivenUp = false;
 
   constructor(deps: RunDeps, name: string, intent: RunIntent) {
     this.#deps = deps;
@@ -39,6 +42,20 @@ export class AttemptEnding {
     this.#intent = intent;
   }
 
+  /** Whether the host of the attempt was given up, because it did not hand it over in its time. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp;
+  }
+
+  /** Gives up the host of the attempt if it has not handed it over in its time: the attempt is lost then. */
+  checkTime(stored: StoredTraining): void {
+    const { clock, tasks, stopGraceMs } = this.#deps;
+    const byMs = handOverByMs(stored, stopGraceMs);
+    if (byMs === null || clock.wallMs() <= byMs) return;
+    this.#isGivenUp = tasks.giveUp(taskAddressOf(this.#deps, stored));
+  }
+
+  /** `tail`: the last lines that it printed. */
   async ended(stored: StoredTraining, view: TaskView, end: TaskEnd, tail: readonly string[]): Promise<TrainingRunResult> {
     const { status } = stored.progress;
     if (end.why === 'stopped' && status !== 'Stopping') {
@@ -102,7 +119,7 @@ export class AttemptEnding {
       await states.patch(this.#name, { notes });
     } catch (error) {
       if (!(error instanceof UploadFailed)) throw error;
-      if (await this.isLost(stored)) return this.lost(stored, lossOf(stored));
+      if (await this.isLost(stored)) return this.lost(stored);
       return this.#settle({ failureReason: cutReason(error.message), artifactUri: null, ending }, trainingSteps.failed);
     }
     const stopCause = (await this.#deps.rows.find(this.#name))?.progress.stopCause ?? null;
@@ -112,7 +129,7 @@ export class AttemptEnding {
       const job = { ...current, progress: { ...current.progress, usage: this.#usageOf(current) } };
       const note = await this.#patiently(() => this.#deps.register(job, files));
       // What could not be read of a lost host is no fault of the model.
-      if (note !== null && (await this.isLost(stored))) return this.lost(stored, lossOf(stored));
+      if (note !== null && (await this.isLost(stored))) return this.lost(stored);
       if (note !== null) notes.push(note);
     }
     return this.#settle({ notes }, trainingSteps.completed);
@@ -140,7 +157,8 @@ export class AttemptEnding {
     }
   }
 
-  async lost(stored: StoredTraining, how: string): Promise<TrainingRunResult> {
+  /** Another attempt follows if the job has retries. */
+  async lost(stored: StoredTraining, how = lossOf(stored, this.#isGivenUp)): Promise<TrainingRunResult> {
     const { spec, progress } = stored;
     const lost = progress.lost + 1;
     if (progress.status === 'Stopping') return this.settleStopped(progress.stopCause ?? 'user');
@@ -152,11 +170,7 @@ export class AttemptEnding {
   }
 
   /** Another attempt follows, in a folder of its own. */
-  async again(
-    stored: StoredTraining,
-    step: TrainingStep,
-    patch: Partial<TrainingProgress>,
-  ): Promise<TrainingRunResult> {
+  async again(stored: StoredTraining, step: TrainingStep, patch: Partial<TrainingProgress>): Promise<TrainingRunResult> {
     const { states } = this.#deps;
     const { attempt } = stored.progress;
     const stepped = await states.step(this.#name, step, {
@@ -172,12 +186,16 @@ export class AttemptEnding {
 
   /** Ends the task of the current attempt, and removes it with its folder. Never throws. False if the folder stays. */
   async discard(stored: StoredTraining): Promise<boolean> {
+    const at = taskAddressOf(this.#deps, stored);
+    const { promise: isLate, resolve } = Promise.withResolvers<boolean>();
+    const cancel = at.host === null ? () => undefined : this.#deps.clock.after(discardMsMax, () => resolve(false));
     try {
-      await this.#deps.tasks.discard(taskAddressOf(this.#deps, stored));
-      return true;
+      return await Promise.race([this.#deps.tasks.discard(at).then(() => true), isLate]);
     } catch (error) {
       this.#warn(error, 'failed to remove the task of a training job');
       return false;
+    } finally {
+      cancel();
     }
   }
 

@@ -4,11 +4,16 @@ import { nameKey } from '../../names.ts';
 import type { PreparedFolder, TaskAddress, TaskEviction, TaskRequest } from '../../providers/index.ts';
 import type { StoredTraining } from '../rows.ts';
 import type { TrainingSpec } from '../spec.ts';
+import { instanceMs } from '../status.ts';
 import type { JobPython } from './launch.ts';
 import type { RunDeps } from './run-deps.ts';
 
 /** Of the time until its host stops, an evicted task has this share: the rest is for uploading its checkpoints. */
 const evictionShare = 0.6;
+/** An attempt may run for this time, even if the attempts before have used that of the job. */
+const runtimeMsMin = 1000;
+/** Time to upload results after the end of a task, and for a host to return that is away just then: it is lost after 11 minutes. */
+const handOverMs = 3_600_000;
 
 /** Of the task of the current attempt. Another job of this name has another id, even in the same folder. */
 export function taskAddressOf(
@@ -49,8 +54,29 @@ export async function isAttemptLost(
 }
 
 /** How the task of an attempt without an end was lost. */
-export function lossOf({ progress: { host = null } }: StoredTraining): string {
+export function lossOf({ progress: { host = null } }: StoredTraining, isGivenUp: boolean): string {
+  if (isGivenUp) return `${host === null ? 'its host' : `host ${host}`} did not end the task in its time`;
   return host === null ? 'its supervisor was killed' : `host ${host} was lost, or lost the task`;
+}
+
+/**
+ * When a host must have ended the current attempt and handed over its results, epoch milliseconds; null before it downloads its inputs. The
+ * agent keeps the limit itself: this one holds for an agent that hangs or lies, and is computed from the row, so that each home has the same.
+ */
+export function handOverByMs({ spec, progress }: Pick<StoredTraining, 'spec' | 'progress'>, stopGraceMs: number): number | null {
+  const { transitions } = progress;
+  const at = transitions.findLastIndex(({ status }) => status === 'Downloading');
+  const begun = transitions[at];
+  if (begun === undefined) return null;
+  const usedMs = instanceMs({ ...progress, transitions: transitions.slice(0, at) }, begun.startedAtMs);
+  const endsAtMs = begun.startedAtMs + attemptRuntimeMs(spec, usedMs);
+  const stopping = transitions.slice(at).find(({ status }) => status === 'Stopping');
+  return Math.min(endsAtMs, stopping?.startedAtMs ?? Number.POSITIVE_INFINITY) + stopGraceMs + handOverMs;
+}
+
+/** How long an attempt may run, if those before have used some of the time of the job. */
+export function attemptRuntimeMs({ maxRuntimeMs }: Pick<TrainingSpec, 'maxRuntimeMs'>, usedMs: number): number {
+  return Math.max(runtimeMsMin, maxRuntimeMs - usedMs);
 }
 
 /** The time to stop of a task that must leave its host. Null: it may stay. A job without checkpoints would begin again from nothing, so a host that is only drained waits. */

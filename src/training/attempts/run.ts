@@ -10,7 +10,7 @@ import { instanceMs, isOver, trainingSteps } from '../status.ts';
 import { trainingLogStream } from '../training-job.ts';
 import { AttemptEnding, type TrainingRunResult } from './attempt-ending.ts';
 import { AttemptFiles } from './attempt-files.ts';
-import { evictionGraceMs, lossOf, prepareAttempt, taskAddressOf } from './attempt-place.ts';
+import { attemptRuntimeMs, evictionGraceMs, prepareAttempt, taskAddressOf } from './attempt-place.ts';
 import { isLasting } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { followTask } from './follow.ts';
@@ -77,6 +77,12 @@ export class TrainingRun {
     this.#end('halt', haltGraceMs);
   }
 
+  /** To be called regularly: the run itself may wait for a host that hangs. */
+  async checkTime(): Promise<void> {
+    const stored = await this.#deps.rows.find(this.#name);
+    if (stored !== null && !this.#intent.isHalted) this.#ending.checkTime(stored);
+  }
+
   #end(intent: Intent, graceMs: number): void {
     if (this.#intent.request(intent) && this.#taskId !== null) this.#requestStop(this.#taskId, graceMs);
   }
@@ -118,6 +124,7 @@ export class TrainingRun {
         return await this.#continue(stored);
       } catch (error) {
         if (this.#intent.isHalted) return 'halted';
+        if (this.#ending.isGivenUp) return await this.#ending.lost((await this.#deps.rows.find(this.#name)) ?? stored);
         const triesMax = this.#taskId === null && stored.progress.secondaryStatus !== 'Uploading' ? triesToBegin : triesToEnd;
         if (tries < triesMax && mayPass(error)) throw error;
         return await this.#ending.fail(error);
@@ -132,7 +139,7 @@ export class TrainingRun {
   async #continue(stored: StoredTraining): Promise<TrainingRunResult> {
     const { progress } = stored;
     if (progress.secondaryStatus === 'Uploading' && progress.ending !== null) {
-      if (await this.#ending.isLost(stored)) return this.#ending.lost(stored, lossOf(stored));
+      if (await this.#ending.isLost(stored)) return this.#ending.lost(stored);
       return this.#ending.finish(stored, progress.ending);
     }
     const at = taskAddressOf(this.#deps, stored);
@@ -171,7 +178,7 @@ export class TrainingRun {
       }));
       this.#intent.signal.throwIfAborted();
       if (current === null) return 'over';
-      const maxRuntimeMs = Math.max(1000, spec.maxRuntimeMs - instanceMs(current.progress, this.#deps.clock.wallMs()));
+      const maxRuntimeMs = attemptRuntimeMs(spec, instanceMs(current.progress, this.#deps.clock.wallMs()));
       const contract = this.#deps.contractOf(stored);
       const { threads, vcpus, memoryMiB } = this.#deps.instanceOf(spec);
       const there = prepared.python === null ? python : { python: prepared.python, paths: [], lock: python?.lock ?? null };
@@ -237,7 +244,7 @@ export class TrainingRun {
     });
     if (view === 'left') return 'halted';
     const current = (await this.#deps.rows.find(this.#name)) ?? training;
-    if (view?.end === undefined || view.end === null) return this.#ending.lost(current, lossOf(current));
+    if (view?.end === undefined || view.end === null) return this.#ending.lost(current);
     return this.#ending.ended(current, view, view.end, log.tail);
   }
 

@@ -106,7 +106,10 @@ function addRemove(cluster: Command, context: CliContext): void {
       const kind =
         options.node === true ? 'node' : options.host === true ? 'host' : kindOf(await client.get<ClusterBody>('/cluster'), name);
       await client.delete(`/cluster/${kind}s/${pathSegment(name)}`);
-      const then = kind === 'node' ? 'a process that is started under its name joins as a new node' : `it joins again only with a token of penstock cluster token create --name ${name}`;
+      const then =
+        kind === 'node'
+          ? 'a process that is started under its name joins as a new node'
+          : `it joins again only with a token of penstock cluster token create --name ${name}`;
       session.print({ removed: name, kind }, `${kind} ${name} was removed: ${then}\n`);
       return 0;
     });
