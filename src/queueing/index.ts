@@ -35,7 +35,16 @@ export {
   takeBatch,
   type Waiting,
 } from './rules/dispatch-rule.ts';
-export { type ExpectedEnd, fillWithLate, LateShare, lateIn, lateRowsPerMs, type Promised, sizeInTime } from './rules/late-rule.ts';
+export {
+  type ExpectedEnd,
+  fillWithLate,
+  LateShare,
+  lateIn,
+  lateRowsPerMs,
+  type Promised,
+  safeUnderOverload,
+  sizeInTime,
+} from './rules/late-rule.ts';
 export {
   AccuracyCredit,
   chooseRung,

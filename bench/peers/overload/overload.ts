@@ -13,8 +13,11 @@ const overload = 2;
 const concurrency = 64;
 const warmUpMs = 2000;
 const seed = 41;
-/** More than any of the servers holds, so that no request waits in the generator. */
-const connections = 4096;
+/**
+ * More than any of the servers holds, so that no request waits in the generator: Penstock holds up to 10,000, and before a request is given up,
+ * a minute's worth of the time that late ones get.
+ */
+const connections = 12_000;
 
 export async function overloadLoad(context: LoadContext): Promise<void> {
   const available = await availableServers(context);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { fillWithLate, LateShare, lateIn, lateRowsPerMs, lateShare, sizeInTime } from './late-rule.ts';
+import { fillWithLate, LateShare, lateIn, lateRowsPerMs, lateShare, safeUnderOverload, sizeInTime } from './late-rule.ts';
 
 interface Row {
   readonly rows: number;
@@ -11,7 +11,7 @@ interface Row {
 
 const row = (promisedAtMs: number, rows = 1, bucket = ''): Row => ({ rows, bucket, promisedAtMs });
 const doneAtMs = (rows: number): number => 10 + rows;
-const end = { doneAtMs, marginMs: 2, isOverloaded: false };
+const end = { doneAtMs, marginMs: 2, safeAtMs: (rows: number) => doneAtMs(rows) - 2 };
 
 describe('which requests of a batch are late', () => {
   test('none that are in time', () => {
@@ -31,11 +31,19 @@ describe('which requests of a batch are late', () => {
     assert.deepEqual(lateIn(batch.slice(1), 0, end), []);
   });
 
-  test('one that needs the margin only under overload, and only if another can have its place', () => {
-    const batch = [row(11), row(20)];
+  test('under overload those with least time left, and only if others can have their places', () => {
+    const batch = [row(14), row(20), row(22), row(30)];
+    const overloaded = { ...end, safeAtMs: safeUnderOverload(doneAtMs, 0, 30) }; // done at 14, at the latest at 30: safe until 22
     assert.deepEqual(lateIn(batch, 5, end), []);
-    assert.deepEqual(lateIn(batch, 5, { ...end, isOverloaded: true }), batch.slice(0, 1));
-    assert.deepEqual(lateIn(batch, 0, { ...end, isOverloaded: true }), []);
+    assert.deepEqual(lateIn(batch, 5, overloaded), batch.slice(0, 2));
+    assert.deepEqual(lateIn(batch, 1, overloaded), batch.slice(0, 1));
+    assert.deepEqual(lateIn(batch, 0, overloaded), []);
+  });
+
+  test('under overload, too, one that is done after its promise in any case keeps the margin', () => {
+    const overloaded = { ...end, safeAtMs: safeUnderOverload(doneAtMs, 0, 8) };
+    assert.deepEqual(lateIn([row(9), row(9)], 0, overloaded), [row(9)]);
+    assert.deepEqual(lateIn([row(10), row(10)], 0, overloaded), []);
   });
 });
 

@@ -19,26 +19,41 @@ export interface ExpectedEnd {
   readonly doneAtMs: (rows: number) => number;
   /** The part of the objective that `promisedAtMs` reserves for slower runs. */
   readonly marginMs: number;
-  /** Whether requests were late just now, so that a place for one is taken from another. */
-  readonly isOverloaded: boolean;
+  /** A request that must be answered before this time gives its place in a batch of that many rows to another one that waits. */
+  readonly safeAtMs: (rows: number) => number;
+}
+
+/**
+ * `safeAtMs` while requests are late and more arrive than can be served. Some will be late whichever are chosen, so those are chosen
+ * that have most time left: half of the time that the objective (`latencyMs`, less the margin) leaves for waiting. Deadline order would
+ * choose those that are just in time if nothing takes longer than expected: on a busy machine a wide MLP with 50 ms then had 57 % of its
+ * capacity as answers in time, because clients wait 3 ms (median) to 20 ms (p95) longer than the server can know.
+ */
+export function safeUnderOverload(doneAtMs: ExpectedEnd['doneAtMs'], nowMs: number, latencyMs: number): ExpectedEnd['safeAtMs'] {
+  return (rows) => {
+    const atMs = doneAtMs(rows);
+    return atMs + Math.max(0, latencyMs - (atMs - nowMs)) / 2;
+  };
 }
 
 /**
  * The requests of a batch that will be late in it. If there are `rowsBeyond` waiting rows to take their places, the batch stays as
  * large, so all that they can replace are returned. Otherwise the batch shrinks and gets faster, so only the first one is: call
- * again with the smaller batch. A request that needs only the margin is late only if another can have its place under overload.
+ * again with the smaller batch.
  */
 export function lateIn<Request extends Promised>(
   batch: readonly Request[],
   rowsBeyond: number,
-  { doneAtMs, marginMs, isOverloaded }: ExpectedEnd,
+  { doneAtMs, marginMs, safeAtMs }: ExpectedEnd,
 ): readonly Request[] {
   if (batch.length === 0) return [];
-  const atMs = doneAtMs(rowsOf(batch));
-  const allowedMs = isOverloaded ? 0 : marginMs;
+  const batchRows = rowsOf(batch);
+  const safeMs = safeAtMs(batchRows);
   let rows = 0;
-  const replaced = batch.filter((request) => request.promisedAtMs + allowedMs < atMs && (rows += request.rows) <= rowsBeyond);
-  return replaced.length > 0 ? replaced : batch.filter(({ promisedAtMs }) => promisedAtMs + marginMs < atMs).slice(0, 1);
+  const replaced = batch.filter((request) => request.promisedAtMs < safeMs && (rows += request.rows) <= rowsBeyond);
+  if (replaced.length > 0) return replaced;
+  const atMs = doneAtMs(batchRows);
+  return batch.filter(({ promisedAtMs }) => promisedAtMs + marginMs < atMs).slice(0, 1);
 }
 
 /**

@@ -2,7 +2,7 @@
  * Chooses the batches of instances under an objective: requests that can be in time first, late ones when no other waits or when their
  * share of the time is due (ADR 30). Decides too which late requests are given up.
  */
-import { lateRowsPerMs } from '../../queueing/index.ts';
+import { lateRowsPerMs, safeUnderOverload } from '../../queueing/index.ts';
 import type { Executor } from '../executor.ts';
 import type { PoolContext } from '../executor-pool.ts';
 import { noPlaceError } from '../rejections.ts';
@@ -11,6 +11,9 @@ import { minimumMarginMs } from './admission-margin.ts';
 import { rungOf } from './batch-plans.ts';
 import { batchRows } from './instance-choice.ts';
 import type { BatchTaker, InstanceQueue } from './instance-queue.ts';
+
+/** What the way from one run of an executor to the next takes, by way of the server: 1.5 to 3 ms on two busy cores. */
+const aheadMs = 2;
 
 /** What choosing a batch needs to know of the pool. */
 export interface InTimeBatchesDeps {
@@ -29,7 +32,7 @@ export interface InTimeBatchesDeps {
 /** The batch rule of one variant with an objective. */
 export class InTimeBatches {
   readonly #deps: InTimeBatchesDeps;
-  readonly #arrivals = new RowRate();
+  readonly #arrivals = new RowRate(overloadSeconds);
   /** Rows dispatched in time: late ones get the capacity that these leave. */
   readonly #timely = new RowRate();
 
@@ -84,6 +87,20 @@ export class InTimeBatches {
     return batch[0]?.isLate === false && queue.lateRows > 0 ? queue.fill(batch, this.#taker(executor, nowMs, rung)) : [];
   }
 
+  /**
+   * Whether no batch is sent ahead yet: under overload it is chosen as late as possible, because it can then be larger, and of requests with
+   * more time left. It is sent just before the executor falls idle, so that the executor does not wait for it.
+   */
+  waitsUnderOverload(executor: Executor, nowMs: number): boolean {
+    return (this.#isExceeded(nowMs) || this.isOverloaded(executor)) && executor.typicalResidualMs(nowMs) > aheadMs;
+  }
+
+  /** Whether requests are late, and more arrive than can be served. */
+  #isExceeded(nowMs: number): boolean {
+    const { queue, rowsPerMs } = this.#deps;
+    return queue.lateRows > 0 && this.#arrivals.perMs(nowMs) > rowsPerMs();
+  }
+
   /** Whether not all requests can be in time, and a larger batch than usual could answer more of them. */
   isOverloaded({ batchSize, sizesBeyond }: Executor): boolean {
     const { queue } = this.#deps;
@@ -108,20 +125,31 @@ export class InTimeBatches {
 
   /** `rung`: the plan of the batch, if it is not the base plan of the executor. */
   #taker(executor: Executor, nowMs: number, rung: number = executor.base): BatchTaker {
-    const { context, queue, overheadMs, rowsPerMs } = this.#deps;
+    const { context, queue, overheadMs } = this.#deps;
     const { objective, isHybrid } = context.settings;
     const startMs = nowMs + executor.typicalResidualMs(nowMs) + overheadMs;
     const doneAtMs = (rows: number): number => startMs + executor.typicalMs(rows, rung);
+    const marginMs = minimumMarginMs(objective?.latencyMs ?? 0);
+    const safeAtMs = this.#safeAtMs(doneAtMs, marginMs, nowMs);
     const isBase = rung === executor.base;
     const beyond = isBase && this.isOverloaded(executor) ? queue.sizeInTime(executor.sizesBeyond, doneAtMs) : null;
     return {
       batchSizeMax: beyond ?? (isBase ? executor.batchSize : (executor.rungs()[rung]?.batchSizeMax ?? 1)),
       doneAtMs,
-      marginMs: minimumMarginMs(objective?.latencyMs ?? 0),
-      isOverloaded: queue.lateRows > 0 && this.#arrivals.perMs(nowMs) > rowsPerMs(),
+      marginMs,
+      safeAtMs,
       // Functions leave the instances just as much as these can do, so beside them only what functions cannot answer either is postponed.
       mayPostpone: ({ cannotMeetDeadline }) => isHybrid !== true || cannotMeetDeadline,
     };
+  }
+
+  /** By when a request must be due to keep its place. With plans the capacity is not known exactly: a cheaper one may follow. */
+  #safeAtMs(doneAtMs: BatchTaker['doneAtMs'], marginMs: number, nowMs: number): BatchTaker['safeAtMs'] {
+    const { objective } = this.#deps.context.settings;
+    if (objective === null || !this.#isExceeded(nowMs)) return (rows) => doneAtMs(rows) - marginMs;
+    const { ladder } = this.#deps.context;
+    if (ladder !== null && !ladder.isAlone) return doneAtMs;
+    return safeUnderOverload(doneAtMs, nowMs, objective.latencyMs - marginMs);
   }
 
   /** Moves a request to the back, or gives it up if its timeout would pass there. */
@@ -141,32 +169,38 @@ export class InTimeBatches {
   }
 }
 
-/** Rows of the last ten seconds, counted by second. */
-
 const secondMs = 1000;
-const seconds = 10;
+/** For the time of late requests, which have time. */
+const spareSeconds = 10;
+/** Shorter: in the first seconds of an overload, too, the requests with most time left are chosen. */
+const overloadSeconds = 2;
 
 /** Rows per second over the last seconds, in a ring of one counter per second. */
 export class RowRate {
-  readonly #rows = new Float64Array(seconds);
+  readonly #rows: Float64Array<ArrayBuffer>;
   #second = Number.NaN;
   #sinceMs = Number.NaN;
 
+  constructor(seconds = spareSeconds) {
+    this.#rows = new Float64Array(seconds);
+  }
+
   add(nowMs: number, rows: number): void {
     this.#advance(nowMs);
-    const place = this.#second % seconds;
+    const place = this.#second % this.#rows.length;
     this.#rows[place] = (this.#rows[place] as number) + rows;
   }
 
-  /** Rows per millisecond; 0 before the first. The time since then counts, if that is less than ten seconds ago. */
+  /** Rows per millisecond; 0 before the first. The time since then counts, if that is less than all seconds ago. */
   perMs(nowMs: number): number {
     if (Number.isNaN(this.#sinceMs)) return 0;
     this.#advance(nowMs);
-    const spanMs = Math.min(nowMs - this.#sinceMs, (seconds - 1) * secondMs + (nowMs % secondMs));
+    const spanMs = Math.min(nowMs - this.#sinceMs, (this.#rows.length - 1) * secondMs + (nowMs % secondMs));
     return this.#rows.reduce((sum, rows) => sum + rows, 0) / Math.max(spanMs, secondMs);
   }
 
   #advance(nowMs: number): void {
+    const seconds = this.#rows.length;
     const second = Math.floor(nowMs / secondMs);
     if (second === this.#second) return;
     if (Number.isNaN(this.#second)) this.#sinceMs = nowMs;

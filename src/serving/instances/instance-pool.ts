@@ -393,8 +393,7 @@ export class InstancePool implements ExecutorPool {
       const nowMs = clock.nowMs();
       const idle = this.#idle();
       const executor = idle ?? this.#nextToFallIdle(nowMs);
-      // Under overload, the batch can be larger if it is chosen when the executor is idle.
-      if (executor === undefined || (idle === undefined && this.#batches.isOverloaded(executor))) break;
+      if (executor === undefined || (idle === undefined && this.#batches.waitsUnderOverload(executor, nowMs))) break;
       executor.plan(settings.objective, nowMs);
       if (idle === undefined && this.#waitsForRows(executor, nowMs)) break;
       let batch = this.#postpones ? this.#batches.take(executor, nowMs) : this.#takeAny(executor);

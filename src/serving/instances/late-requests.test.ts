@@ -25,6 +25,10 @@ interface Setting {
   readonly queueRowsMax?: number;
   /** Share of the runs that take three times as long. */
   readonly slowShare?: number;
+  /** A busy machine: runs take up to this share longer than expected. Default: up to 10 % more or less. */
+  readonly spread?: number | undefined;
+  /** At most what passes before the server reads a request, and what the client waits for its answer beyond the server's time. Default: none. */
+  readonly unseenMs?: number | undefined;
   /** Repeats of a rejected call after `Retry-After`. */
   readonly repeatsMax?: number;
 }
@@ -67,9 +71,10 @@ class OverloadedPool {
   }
 
   #runMs(rows: number): number {
-    const { slowShare = 0 } = this.#setting;
+    const { slowShare = 0, spread } = this.#setting;
     const isSlow = slowShare > 0 && this.#random.next() < slowShare;
-    return serviceMs(rows) * (0.9 + 0.2 * this.#random.next()) * (isSlow ? 3 : 1);
+    const times = spread === undefined ? 0.9 + 0.2 * this.#random.next() : 1 + spread * this.#random.next();
+    return serviceMs(rows) * times * (isSlow ? 3 : 1);
   }
 
   send(priority = 0, timeoutMs?: number, onEnd: (outcome: InferenceOutcome, tookMs: number) => void = () => {}): void {
@@ -81,8 +86,9 @@ class OverloadedPool {
   }
 
   #sendAndCount(repeatsMax: number): void {
+    const unseenMs = (this.#setting.unseenMs ?? 0) * this.#random.next();
     this.send(0, undefined, (outcome, tookMs) => {
-      if (outcome.ok) this.counts[tookMs <= this.#setting.latencyMs ? 'inTime' : 'late']++;
+      if (outcome.ok) this.counts[tookMs + unseenMs <= this.#setting.latencyMs ? 'inTime' : 'late']++;
       else {
         this.counts[outcome.error.code === 'overloaded' ? 'overloaded' : 'timedOut']++;
         if (repeatsMax > 0) this.clock.after(outcome.error.retryAfterMs ?? 1000, () => this.#sendAndCount(repeatsMax - 1));
@@ -104,7 +110,7 @@ class OverloadedPool {
 }
 
 describe('answers in time, as a share of the capacity', () => {
-  for (const { load, latencyMs, slowShare = 0, least } of [
+  for (const { load, latencyMs, slowShare = 0, spread, unseenMs, least } of [
     { load: 0.8, latencyMs: 100, least: 0.77 },
     { load: 1, latencyMs: 100, least: 0.92 },
     { load: 1.2, latencyMs: 100, least: 0.93 },
@@ -115,9 +121,17 @@ describe('answers in time, as a share of the capacity', () => {
     { load: 5, latencyMs: 40, least: 0.9 },
     { load: 0.8, latencyMs: 100, slowShare: 0.02, least: 0.75 },
     { load: 2, latencyMs: 100, slowShare: 0.02, least: 0.85 },
+    // Of the capacity without other load: runs that take up to 60 % longer leave 0.77 of it, up to twice as long 0.67.
+    { load: 1, latencyMs: 100, spread: 0.6, unseenMs: 5, least: 0.7 },
+    { load: 2, latencyMs: 100, spread: 0.6, unseenMs: 5, least: 0.7 },
+    { load: 5, latencyMs: 100, spread: 0.6, unseenMs: 5, least: 0.7 },
+    { load: 2, latencyMs: 60, spread: 0.6, unseenMs: 5, least: 0.68 },
+    { load: 1.2, latencyMs: 100, spread: 1, unseenMs: 25, least: 0.6 },
+    { load: 2, latencyMs: 100, spread: 1, unseenMs: 25, least: 0.6 },
   ]) {
-    test(`at load ${load}, ${100 * slowShare} % slow runs, an objective of ${latencyMs} ms: at least ${least}`, (t) => {
-      const inTime = new OverloadedPool({ latencyMs, slowShare }).run(15, load);
+    const machine = spread === undefined ? '' : `, runs up to ${100 * spread} % longer`;
+    test(`at load ${load}, ${100 * slowShare} % slow runs${machine}, an objective of ${latencyMs} ms: at least ${least}`, (t) => {
+      const inTime = new OverloadedPool({ latencyMs, slowShare, spread, unseenMs }).run(15, load);
       t.diagnostic(inTime.toFixed(3));
       assert(inTime >= least, `${inTime}`);
     });
@@ -137,7 +151,7 @@ describe('late requests', () => {
     assert(overloaded.reasons.has('late'));
     assert(late > 0.03 * capacity * 20_000 && late < 0.06 * capacity * 20_000, `${late} are late`);
     assert(rejected > 0.8 * capacity * 10_000, `${rejected} are rejected`);
-    assert(timedOut < 0.02 * rejected, `${timedOut} time out`);
+    assert(timedOut < 0.025 * rejected, `${timedOut} time out`);
   });
 
   test('are all answered soon after the overload ends', () => {

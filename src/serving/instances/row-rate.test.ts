@@ -16,3 +16,10 @@ test('a first burst counts for a second, not for an instant', () => {
   rate.add(123, 500);
   assert.equal(rate.perMs(123), 0.5);
 });
+
+test('counts fewer seconds if asked to', () => {
+  const rate = new RowRate(2);
+  for (let ms = 0; ms < 10_000; ms += 10) rate.add(ms, 2);
+  for (let ms = 10_000; ms < 12_500; ms += 10) rate.add(ms, 8);
+  assert(Math.abs(rate.perMs(12_499) - 0.8) < 0.01, `${rate.perMs(12_499)}`);
+});
