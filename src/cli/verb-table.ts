@@ -188,8 +188,8 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
     },
     { usage: 'endpoints', summary: 'list the endpoints', load: async () => (await import('./verbs/endpoints/endpoints.ts')).addEndpoints },
     {
-      usage: 'describe <endpoint|group/version|group>',
-      summary: 'show the details of an endpoint, a version or a group',
+      usage: 'describe <endpoint|group/version|group|job>',
+      summary: 'show the details of an endpoint, a version, a group or a job',
       load: async () => (await import('./verbs/endpoints/describe.ts')).addDescribe,
     },
     {

@@ -140,11 +140,11 @@ describe('the reason of a choice', () => {
     );
   });
 
-  test('of a function says that functions fill one host after the other', () => {
+  test('of a function says that hosts are filled one after the other', () => {
     const choice = chooseHost([host('h1', { memoryMiB: 1000 }), host('h2')], environment(), []);
     assert.equal(
       choice.reason,
-      'h2 has 8 of 8 vCPU and 16 of 16 GiB free. Functions fill one host after the other; no other host has room',
+      'h2 has 8 of 8 vCPU and 16 of 16 GiB free, and hosts are filled one after the other; no other host has room',
     );
   });
 

@@ -177,7 +177,8 @@ export class HostTasks {
       const answer = fieldsOf(await this.#command(id, { method: 'task-prepare', id, threads, memoryMiB, environment }));
       const { ml, temporary } = fieldsOf(answer['paths']);
       const python = answer['python'] === null ? null : cutText(answer['python']);
-      return { at: { id, folder, host: this.#deps.host }, paths: { ml: cutText(ml), temporary: cutText(temporary) }, python };
+      const { host } = this.#deps;
+      return { at: { id, folder, host }, paths: { ml: cutText(ml), temporary: cutText(temporary) }, python, machine: host };
     } catch (error) {
       this.#prepared.delete(id);
       throw error;

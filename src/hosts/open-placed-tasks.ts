@@ -22,7 +22,7 @@ interface PlacedTasksParts {
 }
 
 export function openPlacedTasks(
-  { clock, log, local, taskLostMs: lostMs }: PlacedProviderOptions,
+  { clock, log, local, home: { name: home }, taskLostMs: lostMs }: PlacedProviderOptions,
   { linked, needs, observed, wantedOf, isLeaving }: PlacedTasksParts,
 ): PlacedTasks {
   const others = (): readonly ObservedHost[] => observed().filter(({ isHome }) => !isHome);
@@ -35,5 +35,5 @@ export function openPlacedTasks(
     if (isLeaving(host.name)) return { why: 'stopping', withinMs: host.endsInMs };
     return wantedOf(host.name) === 'draining' ? { why: 'draining', withinMs: null } : undefined;
   };
-  return new PlacedTasks({ clock, log, local: local.tasks, linked, chooser, evictionOf, ...defined({ lostMs }) });
+  return new PlacedTasks({ clock, log, local: local.tasks, home, linked, chooser, evictionOf, ...defined({ lostMs }) });
 }

@@ -48,6 +48,8 @@ export interface PlacedTasksDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly local: LocalProvider['tasks'];
+  /** The name of the machine of the home. */
+  readonly home: string;
   readonly linked: Pick<LinkedHosts, 'hosts' | 'host'>;
   readonly chooser: TaskChooser;
   /** Why tasks should leave a host; undefined if they may stay. */
@@ -141,7 +143,7 @@ export class PlacedTasks implements Tasks {
     }
     this.#wanted.set(id, null);
     if (reason !== null) this.#deps.log.info({ task: id, reason }, 'a task stays on the machine of the home');
-    return { ...(await this.#deps.local.prepare(request)), reason };
+    return { ...(await this.#deps.local.prepare(request)), machine: this.#deps.home, reason };
   }
 
   async makeFolders(at: TaskAddress, paths: readonly string[]): Promise<void> {

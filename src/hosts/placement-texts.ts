@@ -17,7 +17,7 @@ const stateTexts = {
 /** `h2 has 3 of 4 vCPU and 6 of 8 GiB free, and its zone b has none of the 2 other instances; there is room on h3, too`. */
 export function choiceText(pool: HostPool, host: PooledHost, request: PlacementRequest, fitting: readonly PooledHost[]): string {
   const { facts } = host;
-  const place = request.kind === 'instance' ? spreadText(pool, host, request) : '. Functions fill one host after the other';
+  const place = request.kind === 'instance' ? spreadText(pool, host, request) : ', and hosts are filled one after the other';
   const parts = [`${facts.name} has ${roomText(host)} free${place}`];
   if (facts.artifacts.has(request.artifact)) parts.push('it has the model already');
   const others = fitting.filter((each) => each !== host).map((each) => each.facts.name);

@@ -113,7 +113,7 @@ export class JobReader {
     const live = this.#deps.metrics.last(spec.name);
     const names = new Set(live.map(({ name }) => name));
     const metrics = isOver(status) ? progress.metrics : [...progress.metrics.filter(({ name }) => !names.has(name)), ...live];
-    const { host = null, placedBecause = null } = progress;
+    const { host: away = null, machine: host = away, placedBecause = null } = progress;
     const life = { status, secondaryStatus, transitions, attempt, host, placedBecause, startedAtMs, endedAtMs };
     const reason = status === 'Failed' ? failureReason : null;
     const exitMessage = progress.exitMessage ?? null;

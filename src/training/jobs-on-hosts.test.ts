@@ -48,6 +48,7 @@ describe('a training job on a host', { timeout: 120_000 }, () => {
     const script = `cat $ML/input/data/train/a.csv; wc -c <$ML/input/data/train/deep/b.csv; cat $ML/input/config/inputdataconfig.json >/dev/null && echo m >$ML/model/model.onnx; echo d >$ML/output/data/d`;
     const job = await training.run('digits-1', script, { channels, group: 'digits' });
     assert.deepEqual([job.status, job.failureReason, job.version, job.host], ['Completed', null, 'digits/1', 'h1']);
+    assert.match(job.placedBecause ?? '', /^h1 has \d+ of \d+ vCPU .* free, and hosts are filled one after the other; /);
     assert.deepEqual(
       (await training.lines('digits-1')).map((line) => line.trim()),
       ['a,b', '2000000'],
@@ -137,7 +138,7 @@ describe('a training job on a host', { timeout: 120_000 }, () => {
     await until(() => home.linked.host('h1')?.isLost === true, 'the host is lost');
     assert.equal((await training.training.get('digits-1')).attempt, 1);
     const again = await training.until('digits-1', ({ attempt, secondaryStatus }) => attempt === 2 && secondaryStatus === 'Training');
-    assert.equal(again.host, null); // on the machine of the home: no host is linked
+    assert.equal(again.host, 'home'); // no host is linked
     hosts.home = dial;
     await until(() => home.linked.host('h1')?.tasks.count === 0 && home.linked.host('h1')?.isLinked === true, 'the first task has ended');
     writeFileSync(go, '');

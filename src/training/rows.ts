@@ -36,8 +36,10 @@ export interface TrainingProgress extends TrainingLife {
   readonly notes: readonly string[];
   /** What a processing job wrote to `/opt/ml/output/message`. */
   readonly exitMessage?: string;
-  /** The host that runs the current attempt, and why it does; null or absent: the machine of the server. */
+  /** The host that runs the current attempt; null or absent: the machine of the server. */
   readonly host?: string | null;
+  /** The name of that machine in its cluster, and why it runs there: null or absent without a cluster, and before it is chosen. */
+  readonly machine?: string | null;
   readonly placedBecause?: string | null;
   readonly data: Readonly<Record<string, ChannelFacts>>;
   readonly codeSha256: string | null;

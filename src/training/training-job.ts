@@ -67,8 +67,9 @@ export interface TrainingJob {
   readonly transitions: readonly TrainingTransition[];
   /** Counts from 1. */
   readonly attempt: number;
-  /** The host of the current or last attempt, and why it runs there; null: the machine of the server. */
+  /** The machine of the current or last attempt, a host or the node that served; null without a cluster, and before it is chosen. */
   readonly host: string | null;
+  /** Why it runs there; null if there was no choice. */
   readonly placedBecause: string | null;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;

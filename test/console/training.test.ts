@@ -74,6 +74,21 @@ describe('training', { skip: noBrowser, timeout: 170_000 }, () => {
     });
   }
 
+  test('a job of a cluster says on which host it ran, and why', async () => {
+    const view = await made.open('/training', { width: 390 });
+    const reason = 'h1 has 3 of 4 vCPU and 6 of 8 GiB free, and hosts are filled one after the other; there is room on h2, too';
+    await view.page.route('**/api/v1/training-jobs/digits-1', async (route) => {
+      const body = (await (await route.fetch()).json()) as TrainingJobBody;
+      await route.fulfill({ json: { ...body, host: 'h1', placed_because: reason } satisfies TrainingJobBody });
+    });
+    await view.goTo('/training/digits-1');
+    await view.page.getByText(`${reason}.`).waitFor();
+    assert.match((await view.page.getByRole('link', { name: 'h1', exact: true }).getAttribute('href')) ?? '', /\/cluster\?host=h1$/);
+    await view.assertAccessible();
+    await view.assertNoSidewaysScroll();
+    view.assertQuiet();
+  });
+
   test('other jobs are laid over the metrics, and the output is searched', async () => {
     const view = await made.open('/training/digits-1?with=digits-2');
     const { page } = view;

@@ -156,7 +156,7 @@ describe('the command line', () => {
     for (const [argv, code, says] of [
       [['invoke', 'digits-mlp', '--data', '[[1, 2]]'], 1, /a row of input 'pixels' has 2 values/],
       [['invoke', 'missing', '--data', '[[1]]'], 1, /endpoint 'missing' is not known/],
-      [['describe', 'missing'], 1, /there is no endpoint and no model group 'missing'/],
+      [['describe', 'missing'], 1, /there is no endpoint, model group or job 'missing'/],
       [['deploy', 'missing.onnx'], 1, /there is no file missing\.onnx/],
       [['delete', 'digits-mlp/1'], 1, /used by/],
       [['approve', 'digits-mlp/9'], 1, /there is no model version digits-mlp\/9/],

@@ -1,6 +1,7 @@
 /** What the pages of training, processing and tuning jobs share: the frame, why the job failed, and the button that stops it. */
 import { Button } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { type ReactElement, type ReactNode, useState } from 'react';
 import { post } from '../api/client.ts';
 import { useHasPermission } from '../api/session.ts';
@@ -63,6 +64,31 @@ export function JobReason({
         <span className="training-reason">{sentence(reason)}</span>
       </Note>
     </div>
+  );
+}
+
+interface PlacedJob {
+  readonly host: string | null;
+  readonly placed_because: string | null;
+}
+
+/** For the settings of a job: the machine of the cluster that runs or ran it, and why. Nothing on a server that is alone. */
+export function hostPairs({ host, placed_because: reason }: PlacedJob): (readonly [string, ReactNode])[] {
+  if (host === null) return [];
+  const value = (
+    <span key="host">
+      <HostLink host={host} />
+      {reason === null ? null : <span className="two">{sentence(reason)}</span>}
+    </span>
+  );
+  return [['Host', value]];
+}
+
+export function HostLink({ host }: { readonly host: string }): ReactElement {
+  return (
+    <Link className="name" to="/cluster" search={{ host }}>
+      {host}
+    </Link>
   );
 }
 

@@ -15,7 +15,7 @@ import { NumberStrip } from '../kit/number-strip.tsx';
 import { Note } from '../kit/page/note.tsx';
 import { useParameter } from '../kit/page/search-state.ts';
 import { Pairs } from '../kit/pairs.tsx';
-import { JobFrame, JobReason } from './job-frame.tsx';
+import { hostPairs, JobFrame, JobReason } from './job-frame.tsx';
 import { JobLineage } from './job-lineage.tsx';
 import { JobLog } from './job-log.tsx';
 import { JobMetrics } from './job-metrics.tsx';
@@ -111,6 +111,7 @@ function Settings({ job }: { readonly job: TrainingJobBody }): ReactElement {
           ],
           ['In', job.environment ?? job.image ?? 'the programs of the machine'],
           ['On', `${job.instance_type}, ${job.volume_gb} GB of disk${job.isolated ? ', without network' : ''}`],
+          ...hostPairs(job),
           ...hyperparameters,
           ...(job.environment_variables.length === 0 ? [] : [['Variables', job.environment_variables.join(', ')] as const]),
           ...(job.checkpoints === null ? [] : [['Checkpoints', <code key="checkpoints">{job.checkpoints}</code>] as const]),

@@ -27,7 +27,9 @@ export const trainingJobBody = z.strictObject({
   host: z
     .string()
     .nullable()
-    .describe('The host of the cluster that runs the current attempt, or ran the last one. null: the machine of the server.'),
+    .describe(
+      'The machine of the cluster that runs the current attempt, or ran the last one: a host, or the node that served. null: the server is alone, or none was chosen yet.',
+    ),
   placed_because: z.string().nullable().describe('Why it runs there. null: there was no choice.'),
   attempt: z.number().describe('Counts from 1; the next one begins from the checkpoints of the one before.'),
   group: z.string().nullable(),

@@ -72,6 +72,7 @@ const trialBody = z.strictObject({
   objective: z.number().nullable().describe('The last value of the metric, once the trial is over.'),
   stopped_early: z.boolean(),
   reason: z.string().nullable(),
+  host: z.string().nullable().describe('The machine of the cluster that runs or ran it; null as that of its training job.'),
   created_at: time,
   started_at: time.nullable(),
   ended_at: time.nullable(),
@@ -113,7 +114,7 @@ function rangeBodyOf(range: ParameterRange): TuningJobBody['ranges'][number] {
 }
 
 export function trialBodyOf(trial: TuningTrial): TuningTrialBody {
-  const { number, job, values, status, objective, isStoppedEarly, reason, createdAtMs, startedAtMs, endedAtMs } = trial;
+  const { number, job, values, status, objective, isStoppedEarly, reason, host = null, createdAtMs, startedAtMs, endedAtMs } = trial;
   return {
     number,
     job,
@@ -122,6 +123,7 @@ export function trialBodyOf(trial: TuningTrial): TuningTrialBody {
     objective,
     stopped_early: isStoppedEarly,
     reason,
+    host,
     created_at: isoTime(createdAtMs),
     started_at: startedAtMs === null ? null : isoTime(startedAtMs),
     ended_at: endedAtMs === null ? null : isoTime(endedAtMs),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TrainingJobBody } from '../../api/index.ts';
-import { formatMetric, objectiveText, sparkline, stagesText } from './format-job.ts';
+import { Style } from '../output/style.ts';
+import { describeJob, formatMetric, jobsTable, objectiveText, sparkline, stagesText } from './format-job.ts';
 
 test('a sparkline shows the course of a metric, with the last value of each of at most 20 parts', () => {
   assert.equal(sparkline([0.1, 0.3, 0.8, 0.9]), '▁▃▇█');
@@ -46,4 +47,56 @@ test('the objective is the first metric of the job', () => {
   assert.equal(objectiveText({ metric_definitions: definitions, metrics }, values.slice(0, 2)), 'accuracy 0.9');
   assert.equal(objectiveText({ metric_definitions: definitions, metrics: [] }, values), '');
   assert.equal(objectiveText({ metric_definitions: [], metrics }, values), '');
+});
+
+const job: TrainingJobBody = {
+  name: 'digits-1',
+  status: 'InProgress',
+  secondary_status: 'Training',
+  reason: null,
+  transitions: [],
+  host: null,
+  placed_because: null,
+  attempt: 1,
+  group: 'digits',
+  version: null,
+  environment: null,
+  image: null,
+  entry: 'train.py',
+  command: null,
+  source_sha256: null,
+  git: null,
+  hyperparameters: {},
+  environment_variables: [],
+  channels: [],
+  output: 's3://penstock/out',
+  checkpoints: null,
+  artifact: null,
+  instance_type: 'local.2',
+  volume_gb: 1,
+  max_runtime_s: 60,
+  max_wait_s: null,
+  spot: false,
+  retries: 0,
+  isolated: false,
+  priority: 0,
+  metric_definitions: [],
+  metrics: [],
+  usage: null,
+  notes: [],
+  created_by: 'ada',
+  created_at: at(0),
+  updated_at: at(0),
+  started_at: null,
+  ended_at: null,
+};
+
+test('a job of a cluster has its host, with the reason; one of a server that is alone has none', () => {
+  const style = new Style({ write: () => true }, {});
+  const placed = { ...job, host: 'h1', placed_because: 'h1 has 3 of 4 vCPU free; no other host has room' };
+  assert.match(describeJob(placed, style), /^host +h1\n +h1 has 3 of 4 vCPU free; no other host has room$/m);
+  assert.match(describeJob({ ...placed, placed_because: null }, style), /^host +h1$/m);
+  assert.doesNotMatch(describeJob(job, style), /^host/m);
+  assert.match(jobsTable([placed, job], style), /^NAME +STATUS .* HOST .*\ndigits-1 .* h1 /);
+  assert.doesNotMatch(jobsTable([job], style), /HOST/);
 });

@@ -1,5 +1,5 @@
 /** Formats training jobs for people. */
-import type { TrainingJobBody, TrainingMetricBody } from '../../api/index.ts';
+import type { ProcessingJobBody, TrainingJobBody, TrainingMetricBody } from '../../api/index.ts';
 import { bytesText, durationText, formatMsText, formatUsd, pairsText, timeText, utcText } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
 import { fields, table } from '../output/table.ts';
@@ -55,6 +55,7 @@ export function jobsTable(jobs: readonly TrainingJobBody[], style: Style): strin
     { title: 'DETAIL', cell: ({ status, secondary_status: detail }) => (detail === status ? null : detail) },
     { title: 'RUNS IN', cell: ({ environment, image }) => environment ?? image ?? 'the machine' },
     { title: 'TYPE', cell: ({ instance_type: type, spot }) => `${type}${spot ? ', spot' : ''}` },
+    { title: 'HOST', cell: ({ host }) => host },
     { title: 'METRICS', cell: ({ metrics }) => metrics.map(({ name, value }) => `${name}=${formatMetric(value)}`).join(', ') },
     { title: 'TOOK', cell: ({ usage }) => (usage === null ? null : durationText(usage.seconds)), align: 'right' },
     { title: 'COST', cell: ({ usage }) => (usage === null ? null : formatUsd(usage.usd)), align: 'right' },
@@ -74,6 +75,7 @@ export function describeJob(job: TrainingJobBody, style: Style): string {
     ['runs', job.entry ?? job.command?.join(' ') ?? job.hyperparameters['sagemaker_program'] ?? null],
     ['in', job.environment ?? job.image ?? 'the programs of the machine'],
     ['on', `${job.instance_type}${spot ? ', spot' : ''}${job.isolated ? ', without network' : ''}`],
+    ['host', hostText(job)],
     [
       'code',
       [job.source_sha256?.slice(0, 12), git === null ? undefined : `commit ${git.commit.slice(0, 12)}${git.dirty ? ', changed' : ''}`]
@@ -92,8 +94,38 @@ export function describeJob(job: TrainingJobBody, style: Style): string {
     ['created', `${utcText(job.created_at)} by ${job.created_by}`],
     ['ended', job.ended_at === null ? null : utcText(job.ended_at)],
   ]);
-  const notes = job.notes.map((note) => `note: ${note}\n`).join('');
-  return `${text}${notes}\n${transitionsTable(job)}`;
+  return `${text}${notesText(job)}\n${transitionsTable(job)}`;
+}
+
+export function describeProcessing(job: ProcessingJobBody, style: Style): string {
+  const text = fields([
+    ['name', job.name],
+    ['status', style.state(job.status)],
+    ['detail', job.secondary_status === job.status ? null : job.secondary_status],
+    ['reason', job.reason],
+    ['message', job.exit_message],
+    ['runs', job.command?.join(' ') ?? null],
+    ['in', job.environment ?? job.image ?? 'the programs of the machine'],
+    ['on', `${job.instance_type}${job.isolated ? ', without network' : ''}`],
+    ['host', hostText(job)],
+    ['inputs', job.inputs.map(({ name, source }) => `${name}=${source}`).join(', ') || null],
+    ['outputs', job.outputs.map(({ name, target }) => `${name}=${target}`).join(', ') || null],
+    ['variables', job.environment_variables.join(', ') || null],
+    ['limits', `${durationText(job.max_runtime_s)} of run time, ${bytesText(job.volume_gb * 2 ** 30)} of disk`],
+    ['used', job.usage === null ? null : usedText(job.usage)],
+    ['created', `${utcText(job.created_at)} by ${job.created_by}`],
+    ['ended', job.ended_at === null ? null : utcText(job.ended_at)],
+  ]);
+  return `${text}${notesText(job)}\n${transitionsTable(job)}`;
+}
+
+/** The machine of the cluster, with the reason on a line of its own. Null on a server that is alone. */
+function hostText({ host, placed_because: reason }: Pick<TrainingJobBody, 'host' | 'placed_because'>): string | null {
+  return host === null || reason === null ? host : `${host}\n${reason}`;
+}
+
+function notesText({ notes }: Pick<TrainingJobBody, 'notes'>): string {
+  return notes.map((note) => `note: ${note}\n`).join('');
 }
 
 function usedText({ seconds, billable_seconds: billable, usd, peak_mib: peak }: NonNullable<TrainingJobBody['usage']>): string {
@@ -101,7 +133,7 @@ function usedText({ seconds, billable_seconds: billable, usd, peak_mib: peak }: 
   return `${durationText(seconds)}${billed}, ${formatUsd(usd)}${peak === null ? '' : `, at most ${Math.round(peak)} MiB of memory`}`;
 }
 
-function transitionsTable({ transitions }: TrainingJobBody): string {
+function transitionsTable({ transitions }: Pick<TrainingJobBody, 'transitions'>): string {
   return table(transitions, [
     { title: 'SINCE (UTC)', cell: ({ started_at: at }) => timeText(at) },
     { title: 'STATUS', cell: ({ status }) => status },

@@ -12,6 +12,7 @@ const trial = (number: number, objective: number | null): TuningTrialBody => ({
   objective,
   stopped_early: false,
   reason: null,
+  host: null,
   created_at: '2026-01-01T00:00:00.000Z',
   started_at: null,
   ended_at: null,

@@ -48,6 +48,7 @@ export function trialsTable(
     { title: metric.toUpperCase(), cell: ({ objective }) => (objective === null ? null : formatMetric(objective)), align: 'right' },
     { title: 'BEST', cell: ({ number }) => (number === best?.number ? '*' : null) },
     { title: 'WITH', cell: trialValuesText },
+    { title: 'HOST', cell: ({ host }) => host },
     { title: 'TOOK', cell: ({ started_at: from, ended_at: to }) => tookText(from, to), align: 'right' },
     { title: 'REASON', cell: ({ reason }) => reason?.slice(0, 80) ?? null },
   ]);

@@ -113,7 +113,7 @@ export class LocalTasks implements Tasks {
   async prepare({ id, folder }: TaskRequest): Promise<PreparedFolder> {
     await removeTree(folder);
     await mkdir(join(folder, taskWorkName), { recursive: true });
-    return { at: { id, folder, host: null }, paths: this.paths(folder), python: null, reason: null };
+    return { at: { id, folder, host: null }, paths: this.paths(folder), python: null, machine: null, reason: null };
   }
 
   async makeFolders({ folder }: TaskAddress, paths: readonly string[]): Promise<void> {

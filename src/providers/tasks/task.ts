@@ -30,6 +30,8 @@ export interface PreparedFolder {
   readonly paths: TaskPaths;
   /** The interpreter of the requested environment there; null: that of the server. */
   readonly python: string | null;
+  /** The name of the machine in its cluster; null on a server without one. */
+  readonly machine: string | null;
   /** Why there; null if there was no choice. */
   readonly reason: string | null;
 }

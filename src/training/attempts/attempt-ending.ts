@@ -174,7 +174,7 @@ export class AttemptEnding {
     const { states } = this.#deps;
     const { attempt } = stored.progress;
     const stepped = await states.step(this.#name, step, {
-      patch: { ...patch, attempt: attempt + 1, ending: null, host: null, placedBecause: null },
+      patch: { ...patch, attempt: attempt + 1, ending: null, host: null, machine: null, placedBecause: null },
     });
     this.#deps.meter.ended(this.#name, stepped);
     if (stepped === null) return 'over';

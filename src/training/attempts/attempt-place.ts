@@ -39,7 +39,7 @@ export async function prepareAttempt(deps: RunDeps, stored: StoredTraining, pyth
   const { tasks, states } = deps;
   const { id, folder } = taskAddressOf(deps, stored);
   const prepared = await tasks.prepare({ id, folder, ...requirementsOfTask(deps, stored.spec, python?.lock ?? null) });
-  const placed = { host: prepared.at.host, placedBecause: prepared.reason };
+  const placed = { host: prepared.at.host, machine: prepared.machine, placedBecause: prepared.reason };
   return (await states.patch(stored.spec.name, placed)) === null ? null : prepared;
 }
 

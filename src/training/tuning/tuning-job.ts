@@ -49,6 +49,8 @@ export interface TuningTrial {
   /** Stopped because others were better after the same number of reports. */
   readonly isStoppedEarly: boolean;
   readonly reason: string | null;
+  /** The machine of its training job; null or absent as there. */
+  readonly host?: string | null;
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;

@@ -218,8 +218,8 @@ function suffixOf({ name, seed }: TuningSpec, createdAtMs: number, number: numbe
 }
 
 function trialAfter(trial: TuningTrial, job: TrainingJob, { metric }: TuningSpec): TuningTrial {
-  const { status, startedAtMs, endedAtMs, createdAtMs, failureReason: reason } = job;
+  const { status, host, startedAtMs, endedAtMs, createdAtMs, failureReason: reason } = job;
   const isOver = isTrialOver({ status });
   const last = isOver && status !== 'Failed' ? job.metrics.find(({ name }) => name === metric) : undefined;
-  return { ...trial, status, startedAtMs, endedAtMs, createdAtMs, reason, objective: last?.value ?? null };
+  return { ...trial, status, host, startedAtMs, endedAtMs, createdAtMs, reason, objective: last?.value ?? null };
 }

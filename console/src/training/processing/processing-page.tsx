@@ -10,7 +10,7 @@ import { NumberStrip } from '../../kit/number-strip.tsx';
 import { Note } from '../../kit/page/note.tsx';
 import { useParameter } from '../../kit/page/search-state.ts';
 import { Pairs } from '../../kit/pairs.tsx';
-import { JobFrame, JobReason, StopJob } from '../job-frame.tsx';
+import { hostPairs, JobFrame, JobReason, StopJob } from '../job-frame.tsx';
 import { JobLog } from '../job-log.tsx';
 import { JobTimeline } from '../job-timeline.tsx';
 import { isJobRunning } from '../training-queries.ts';
@@ -91,6 +91,7 @@ function Settings({ job }: { readonly job: ProcessingJobBody }): ReactElement {
           ['Runs', <code key="runs">{job.command?.join(' ') ?? 'its image'}</code>],
           ['In', job.environment ?? job.image ?? 'the programs of the machine'],
           ['On', `${job.instance_type}, ${job.volume_gb} GB of disk${job.isolated ? ', without network' : ''}`],
+          ...hostPairs(job),
           ...job.inputs.map(({ name, source, path: at }) => [`Input ${name}`, folder(name, source, at)] as const),
           ...job.outputs.map(({ name, target, path: at }) => [`Output ${name}`, folder(name, target, at)] as const),
           ...(job.environment_variables.length === 0 ? [] : [['Variables', job.environment_variables.join(', ')] as const]),

@@ -12,7 +12,7 @@ import { NumberStrip } from '../../kit/number-strip.tsx';
 import { useParameter } from '../../kit/page/search-state.ts';
 import { Pairs } from '../../kit/pairs.tsx';
 import { type StateKind, StateMark } from '../../kit/state-mark.tsx';
-import { JobFrame, JobReason, StopJob } from '../job-frame.tsx';
+import { HostLink, JobFrame, JobReason, StopJob } from '../job-frame.tsx';
 import { shownMetric } from '../training-text.ts';
 import { TrialChart } from './trial-chart.tsx';
 import { isTuning, tuningJobQuery, tuningTrialsQuery } from './tuning-queries.ts';
@@ -49,7 +49,7 @@ function Content({ job }: { readonly job: TuningJobBody }): ReactElement {
             caption="Trials"
             rows={trials}
             keyOf={({ job: name }) => name}
-            columns={columnsFor(job)}
+            columns={columnsFor(job, trials)}
             whenEmpty="No trial has started yet."
           />
         </Card>
@@ -107,7 +107,13 @@ function JobLink({ job }: { readonly job: string }): ReactElement {
 
 const trialStates: Readonly<Partial<Record<TuningTrialBody['status'], StateKind>>> = { Completed: 'ok', Failed: 'bad', Stopped: 'zero' };
 
-function columnsFor({ best, metric }: TuningJobBody): TableColumn<TuningTrialBody>[] {
+function columnsFor({ best, metric }: TuningJobBody, trials: readonly TuningTrialBody[]): TableColumn<TuningTrialBody>[] {
+  const hostColumn: TableColumn<TuningTrialBody> = {
+    title: 'Host',
+    isWide: true,
+    sort: ({ host }) => host ?? '',
+    cell: ({ host }) => (host === null ? <span className="dim">–</span> : <HostLink host={host} />),
+  };
   return [
     {
       title: 'Trial',
@@ -129,6 +135,7 @@ function columnsFor({ best, metric }: TuningJobBody): TableColumn<TuningTrialBod
         <StateMark kind={trialStates[status] ?? 'changing'}>{isEarly ? 'Stopped early' : status}</StateMark>
       ),
     },
+    ...(trials.some(({ host }) => host !== null) ? [hostColumn] : []),
     {
       title: metric,
       isNumber: true,

@@ -11,6 +11,7 @@ const trial = (number: number, objective: number | null): TuningTrialBody => ({
   objective,
   stopped_early: false,
   reason: null,
+  host: null,
   created_at: '',
   started_at: null,
   ended_at: null,

@@ -7,6 +7,7 @@ import { checkName, formatObjective, parseDurationMs, parseObjective } from '../
 import type { CliContext } from '../../cli-context.ts';
 import { CliError, ServerError } from '../../cli-error.ts';
 import { type Client, pathSegment } from '../../client/client.ts';
+import { ifFound } from '../../client/if-found.ts';
 import { inService } from '../../client/in-service.ts';
 import { awaitVerdict } from '../../client/verdict.ts';
 import { checkSameSignature } from '../../models/check-signature.ts';
@@ -241,13 +242,8 @@ function checkOneVariant(before: EndpointBody | null): void {
 }
 
 /** Null if there is no such endpoint: then it is created. */
-async function existing(client: Client, endpoint: string): Promise<EndpointBody | null> {
-  try {
-    return await client.get<EndpointBody>(`/endpoints/${pathSegment(endpoint)}`);
-  } catch (error) {
-    if (error instanceof ServerError && error.code === 'not_found') return null;
-    throw error;
-  }
+function existing(client: Client, endpoint: string): Promise<EndpointBody | null> {
+  return ifFound(client.get<EndpointBody>(`/endpoints/${pathSegment(endpoint)}`));
 }
 
 /** Deploys plans of several models. Their evaluation must exist. */

@@ -134,10 +134,43 @@ test('describes a group with --group even if an endpoint has the same name', asy
   assert.deepEqual([...new Set(requested)], ['/api/v1/groups/digits']);
 });
 
+const placed = { host: 'h1', placed_because: 'h1 has 3 of 4 vCPU free; no other host has room' };
+const times = { created_by: 'ada', created_at: early, updated_at: early, started_at: early, ended_at: null };
+const ran = { status: 'InProgress', reason: null, transitions: [], environment: null, image: null, command: ['/bin/true'], ...placed, ...times };
+const limits = { instance_type: 'local.1', volume_gb: 1, max_runtime_s: 60, isolated: false, environment_variables: [], usage: null, notes: [] };
+const counts = { completed: 0, in_progress: 1, failed: 0, stopped: 0 };
+const trial = { number: 1, job: 'search-001', values: {}, status: 'InProgress', objective: null, stopped_early: false, reason: null, host: 'h2' };
+const jobs: Readonly<Record<string, unknown>> = {
+  '/api/v1/processing-jobs/clean': { name: 'clean', secondary_status: 'Processing', exit_message: null, inputs: [], outputs: [], ...ran, ...limits },
+  '/api/v1/tuning-jobs/search': {
+    ...{ name: 'search', status: 'InProgress', reason: null, strategy: 'Random', metric: 'loss', goal: 'Minimize', ranges: [] },
+    ...{ jobs: 2, parallel: 1, seed: 7, counts, best: null, instance_type: 'local.1', ...times },
+  },
+  '/api/v1/tuning-jobs/search/trials': { items: [{ ...trial, ...times }] },
+};
+for (const [name, says] of [
+  ['clean', /^name +clean\n[^]*^host +h1\n +h1 has 3 of 4 vCPU free; no other host has room$/m],
+  ['search', /^# +JOB +STATUS +HOST\n1 +search-001 +InProgress +h2$/m],
+] as const) {
+  test(`describes the job ${name}, with its host`, async () => {
+    const answer: RequestListener = (request, response) => {
+      const job = jobs[request.url ?? ''];
+      if (job === undefined) serve(request, response);
+      else response.end(JSON.stringify(job));
+    };
+    const { code, stdout } = await runAgainst(answer, ['describe', name]);
+    assert.equal(code, 0);
+    assert.match(stdout, says);
+  });
+}
+
 for (const [argv, says] of [
-  [['digts'], "there is no endpoint and no model group 'digts': did you mean `penstock describe digits`?"],
-  [['wnie'], "there is no endpoint and no model group 'wnie': did you mean `penstock describe wine`?"],
-  [['iris'], "there is no endpoint and no model group 'iris': see `penstock endpoints` and `penstock groups`"],
+  [['digts'], "there is no endpoint, model group or job 'digts': did you mean `penstock describe digits`?"],
+  [['wnie'], "there is no endpoint, model group or job 'wnie': did you mean `penstock describe wine`?"],
+  [
+    ['iris'],
+    "there is no endpoint, model group or job 'iris': see `penstock endpoints`, `penstock groups` and `penstock training list`",
+  ],
   [['--group', 'digits/1'], "there is no model group 'digits/1': did you mean `penstock describe --group digits`?"],
   [['--group', 'wnie'], "there is no model group 'wnie': see `penstock groups`"],
 ] as const) {

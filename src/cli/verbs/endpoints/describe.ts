@@ -1,4 +1,4 @@
-/** `penstock describe`: the details of an endpoint, a model version or a model group. */
+/** `penstock describe`: the details of an endpoint, a model version, a model group or a job. */
 import type { Command } from 'commander';
 import type {
   EndpointBody,
@@ -11,8 +11,9 @@ import type {
 } from '../../../api/index.ts';
 import { closestName } from '../../../names.ts';
 import type { CliContext } from '../../cli-context.ts';
-import { CliError, ServerError } from '../../cli-error.ts';
+import { CliError } from '../../cli-error.ts';
 import { type Client, pathSegment } from '../../client/client.ts';
+import { ifFound } from '../../client/if-found.ts';
 import { versionUrlPath } from '../../models/model-source.ts';
 import { runtimeFields } from '../../options/process-options.ts';
 import { batchableText, pythonFields } from '../../options/python-options.ts';
@@ -32,6 +33,7 @@ import { formatAttainment, formatStatus } from '../../output/format-objective.ts
 import { ladderText, selectionFields } from '../../output/format-selection.ts';
 import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../../output/format-variant.ts';
 import { fields, table } from '../../output/table.ts';
+import { printJob } from '../../training/print-job.ts';
 import { type CommonOptions, type VerbSession, verb } from '../../verb.ts';
 
 interface DescribeOptions extends CommonOptions {
@@ -39,13 +41,13 @@ interface DescribeOptions extends CommonOptions {
 }
 
 export function addDescribe(program: Command, context: CliContext): void {
-  verb(program, context, 'describe <endpoint|group/version|group>', 'show the details of an endpoint, a version or a group')
+  verb(program, context, 'describe <endpoint|group/version|group|job>', 'show the details of an endpoint, a version, a group or a job')
     .with((command) => command.option('--group', 'describe the group, even if an endpoint has the same name', false))
     .runs(async (session, { group }: DescribeOptions, name: string) => {
       const client = await session.client();
       if (group) {
-        await describeGroup(session, client, name);
-        return 0;
+        if (await printGroup(session, client, name)) return 0;
+        throw await unknownName(client, name, false);
       }
       if (name.includes('/')) {
         const version = await client.get<VersionBody>(versionUrlPath(name));
@@ -59,15 +61,15 @@ export function addDescribe(program: Command, context: CliContext): void {
         session.print(endpoint, endpointText(session, endpoint, usage));
         return 0;
       }
-      await describeGroup(session, client, name, true);
-      return 0;
+      if ((await printGroup(session, client, name)) || (await printJob(session, client, name))) return 0;
+      throw await unknownName(client, name, true);
     });
 }
 
-/** `isGuess`: the name could also have meant an endpoint. */
-async function describeGroup(session: VerbSession, client: Client, name: string, isGuess = false): Promise<void> {
+/** False if there is none. */
+async function printGroup(session: VerbSession, client: Client, name: string): Promise<boolean> {
   const group = await ifFound(client.get<GroupBody>(`/groups/${pathSegment(name)}`));
-  if (group === null) throw await unknownName(client, name, isGuess);
+  if (group === null) return false;
   session.print(
     group,
     fields([
@@ -80,27 +82,19 @@ async function describeGroup(session: VerbSession, client: Client, name: string,
       ['created', utcText(group.created_at)],
     ]),
   );
+  return true;
 }
 
-/** Suggests the name of an endpoint or a group that is a typing error away. */
+/** Suggests the name of an endpoint or a group that is a typing error away. `isGuess`: the name could also have meant an endpoint or a job. */
 async function unknownName(client: Client, name: string, isGuess: boolean): Promise<CliError> {
   const [endpoints, groups] = await Promise.all([isGuess ? client.all<EndpointBody>('/endpoints') : [], client.all<GroupBody>('/groups')]);
   const known = new Set([...endpoints, ...groups].map((each) => each.name));
   const meant = closestName(name, [...known]);
   const [kinds, lists] = isGuess
-    ? ['endpoint and no model group', '`penstock endpoints` and `penstock groups`']
+    ? ['endpoint, model group or job', '`penstock endpoints`, `penstock groups` and `penstock training list`']
     : ['model group', '`penstock groups`'];
   const cure = meant === null ? `see ${lists}` : `did you mean \`penstock describe ${isGuess ? '' : '--group '}${meant}\`?`;
   return new CliError(`there is no ${kinds} '${name}': ${cure}`);
-}
-
-async function ifFound<T>(answer: Promise<T>): Promise<T | null> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof ServerError && error.code === 'not_found') return null;
-    throw error;
-  }
 }
 
 function versionText(session: VerbSession, version: VersionBody, profiles: readonly ProfileBody[]): string {

@@ -4,9 +4,10 @@ import type { TrainingJobBody, VersionBody } from '../../../api/index.ts';
 import { defined } from '../../../defined.ts';
 import { checkName } from '../../../objective.ts';
 import type { CliContext } from '../../cli-context.ts';
-import { CliError, ServerError } from '../../cli-error.ts';
+import { CliError } from '../../cli-error.ts';
 import type { Client } from '../../client/client.ts';
 import { formBody } from '../../client/form-body.ts';
+import { ifFound } from '../../client/if-found.ts';
 import { versionUrlPath } from '../../models/model-source.ts';
 import { formatMsText, formatUsd } from '../../output/format.ts';
 import { Progress } from '../../output/progress.ts';
@@ -135,8 +136,5 @@ async function endText(client: Client, job: TrainingJobBody, version: VersionBod
 /** The version of the group before this one, which may have been deleted. */
 async function versionBefore(client: Client, { group, version }: VersionBody): Promise<VersionBody | null> {
   if (version === 1) return null;
-  return client.get<VersionBody>(versionUrlPath(`${group}/${version - 1}`)).catch((error: unknown) => {
-    if (error instanceof ServerError && error.code === 'not_found') return null;
-    throw error;
-  });
+  return ifFound(client.get<VersionBody>(versionUrlPath(`${group}/${version - 1}`)));
 }

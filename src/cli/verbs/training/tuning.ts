@@ -1,9 +1,10 @@
 /** `penstock tuning list | describe | stop | delete`: tuning jobs. */
 import type { Command } from 'commander';
-import type { TuningJobBody, TuningTrialBody } from '../../../api/index.ts';
+import type { TuningJobBody } from '../../../api/index.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { tuningPathOf } from '../../training/follow-tuning.ts';
-import { describeTuningJob, tuningsTable } from '../../training/format-tuning.ts';
+import { tuningsTable } from '../../training/format-tuning.ts';
+import { printTuning } from '../../training/print-job.ts';
 import { verb, verbGroup } from '../../verb.ts';
 
 export function addTuning(program: Command, context: CliContext): void {
@@ -19,9 +20,7 @@ export function addTuning(program: Command, context: CliContext): void {
   verb(group, context, 'describe <tuning>', 'show a tuning job: its trials, their picture, and the best').runs(
     async (session, _options, name: string) => {
       const client = await session.client();
-      const job = await client.get<TuningJobBody>(tuningPathOf(name));
-      const { items: trials } = await client.get<{ items: readonly TuningTrialBody[] }>(`${tuningPathOf(name)}/trials`);
-      session.print({ ...job, trials }, describeTuningJob(job, trials, session.style));
+      await printTuning(session, client, await client.get<TuningJobBody>(tuningPathOf(name)));
       return 0;
     },
   );
