@@ -199,6 +199,14 @@ describe('the cluster as its operators see it', () => {
     );
   });
 
+  test('counts what tasks of jobs reserve, not those that have ended', () => {
+    const held = { cpuMilli: 3000, memoryMiB: 2048 };
+    hosts.set('h1', { tasks: held, hostTasks: [{ id: 'train-1/2/1795881002000', state: 'running', ...held }] });
+    hosts.start('d0', 'h1');
+    const { cpuUsedMilli, memoryUsedMiB, hostTasks } = view.host('h1');
+    assert.deepEqual([cpuUsedMilli, memoryUsedMiB, hostTasks.length], [5000, 6144, 1]);
+  });
+
   test('shows a host whose agent stops as draining, whatever the operator wants of it', () => {
     hosts.set('h1', { isLeaving: true, endsInMs: 40_000 });
     const { state, endsAtMs } = view.host('h1');

@@ -2,7 +2,7 @@
 import { clockNote } from '../cluster/index.ts';
 import type { HostState, WantedHostState } from './host.ts';
 import type { KnownHost } from './host-states.ts';
-import { hostFactsOf, type ObservedHost, type UnplacedWorker } from './hosts-view.ts';
+import { type HostTask, hostFactsOf, type ObservedHost, type UnplacedWorker } from './hosts-view.ts';
 
 /** A host that was linked to this home, or one of an earlier home. */
 type ListedHost = Omit<ObservedHost, 'silentMs'> & {
@@ -11,12 +11,14 @@ type ListedHost = Omit<ObservedHost, 'silentMs'> & {
 };
 
 /** A host with what it has, what is used of it, and how it is linked. */
-export interface HostStatus extends Omit<ListedHost, 'version'> {
+export interface HostStatus extends Omit<ListedHost, 'version' | 'hostTasks'> {
   readonly state: HostState;
   /** Epoch milliseconds; null for a host that is not stored yet. */
   readonly sinceMs: number | null;
+  /** What its workers and its running tasks reserve. */
   readonly cpuUsedMilli: number;
   readonly memoryUsedMiB: number;
+  readonly hostTasks: readonly HostTask[];
   /** When its agent stops, epoch milliseconds; null unless it got SIGTERM. It drains until then. */
   readonly endsAtMs: number | null;
   /** Of its agent; null for the machine of the home, and if the host has not been linked to this home. */
@@ -39,17 +41,18 @@ export interface HostContext {
 }
 
 export function describeHost(host: ListedHost, { wanted, sinceMs, pending, wallMs, homeOffsetMs }: HostContext): HostStatus {
-  const { workers, endsInMs, clockAheadMs, version = null } = host;
+  const { workers, endsInMs, clockAheadMs, version = null, hostTasks = [], tasks = { cpuMilli: 0, memoryMiB: 0 } } = host;
   const ids = new Set(workers.map(({ id }) => id));
   return {
     ...host,
     version,
+    hostTasks,
     sinceMs,
     state: hostFactsOf(host, wanted).state,
     clockOffsetMs: clockAheadMs === null ? null : clockAheadMs + homeOffsetMs,
     endsAtMs: endsInMs === null ? null : wallMs + endsInMs,
-    cpuUsedMilli: workers.reduce((sum, worker) => sum + worker.cpuMilli, 0),
-    memoryUsedMiB: workers.reduce((sum, worker) => sum + worker.memoryMiB, 0),
+    cpuUsedMilli: workers.reduce((sum, worker) => sum + worker.cpuMilli, tasks.cpuMilli),
+    memoryUsedMiB: workers.reduce((sum, worker) => sum + worker.memoryMiB, tasks.memoryMiB),
     blocked: pending.filter(({ worker }) => ids.has(worker)),
   };
 }

@@ -16,6 +16,7 @@ import {
 } from '../providers/index.ts';
 import { malformedFrame, WorkerLost } from '../runtime/index.ts';
 import type { HostLink } from './host-link.ts';
+import type { HostTask } from './hosts-view.ts';
 import { cutText, fieldsOf, numberOf } from './link/reports.ts';
 import {
   readTaskListing,
@@ -76,16 +77,21 @@ export class HostTasks {
     return [...this.#tasks.values()].map((task) => this.#viewOf(task));
   }
 
-  /** What tasks occupy, those that are being prepared too. */
-  get sizes(): readonly TaskSize[] {
-    const prepared = [...this.#prepared].filter(([id]) => !this.#tasks.has(id)).map(([, size]) => size);
-    const isHeld = ({ report: { state } }: KnownTask): boolean => state === 'starting' || state === 'running';
-    return [...prepared, ...[...this.#tasks.values()].filter(isHeld).map(({ report }) => report)];
+  /** Also those that are being prepared. */
+  get list(): readonly HostTask[] {
+    const taskOf = (id: string, state: HostTask['state'], { threads, memoryMiB }: TaskSize): HostTask => {
+      return { id, state, cpuMilli: 1000 * threads, memoryMiB };
+    };
+    const prepared = [...this.#prepared].filter(([id]) => !this.#tasks.has(id));
+    return [
+      ...prepared.map(([id, size]) => taskOf(id, 'preparing', size)),
+      ...[...this.#tasks].map(([id, { report }]) => taskOf(id, report.state, report)),
+    ];
   }
 
   /** Tasks, and folders for tasks. */
   get count(): number {
-    return new Set([...this.#tasks.keys(), ...this.#prepared.keys()]).size;
+    return this.list.length;
   }
 
   /** Of environments that tasks are being prepared with. */

@@ -1,6 +1,6 @@
 /** Hosts as their links show them now: what the home knows of each, from its agent. */
 import { nameKey } from '../names.ts';
-import type { WorkerSpec, WorkerState } from '../providers/index.ts';
+import type { TaskState, WorkerSpec, WorkerState } from '../providers/index.ts';
 import type { WorkerRequirements } from './abilities.ts';
 import type { HostFacts, PlacedWorker, WantedHostState, WorkerSize } from './host.ts';
 
@@ -32,8 +32,16 @@ export interface ObservedHost extends Omit<HostFacts, 'state' | 'isOnNotice'> {
   /** Where its agent connects from; null if it is not known. */
   readonly address: string | null;
   readonly workers: readonly HostWorker[];
-  /** Its tasks, running or ended; absent for the home. */
-  readonly taskCount?: number;
+  /** Absent for the home. */
+  readonly hostTasks?: readonly HostTask[];
+}
+
+/** A task on a host. An ended one has no process, but files that the home may not have read yet. */
+export interface HostTask extends Pick<WorkerSize, 'cpuMilli' | 'memoryMiB'> {
+  /** As in `TaskSpec`. */
+  readonly id: string;
+  /** `preparing`: its inputs are put into its folder. */
+  readonly state: TaskState | 'preparing';
 }
 
 /** A worker that is placed, for placement and for its display. */

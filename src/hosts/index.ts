@@ -8,6 +8,7 @@ export { HostStates, type KnownHost } from './host-states.ts';
 export type { HostStatus } from './host-status.ts';
 export {
   type HostLinkState,
+  type HostTask,
   type HostsView,
   type HostWorker,
   type ObservedHost,

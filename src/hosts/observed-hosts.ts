@@ -1,7 +1,7 @@
 /** What placement and operators see of a linked host, and of the machine of the home, which is a host as well. */
 import type { WorkerSpec, WorkerView } from '../providers/index.ts';
 import type { HostFacts, WorkerSize } from './host.ts';
-import type { HostWorker, ObservedHost, PlacedSpec } from './hosts-view.ts';
+import type { HostTask, HostWorker, ObservedHost, PlacedSpec } from './hosts-view.ts';
 import type { RemoteHost } from './remote-host.ts';
 
 type SpecOf = (spec: WorkerSpec) => PlacedSpec;
@@ -23,15 +23,17 @@ export function observedHost(host: RemoteHost, specOf: SpecOf, isLeaving: boolea
     address: host.address,
     ...factsOf(host.workers.views),
     warmWorkers: host.warmWorkers,
-    tasks: sizeOf(host.tasks),
-    taskCount: host.tasks.count,
+    tasks: heldBy(host.tasks.list),
+    hostTasks: host.tasks.list,
     workers: host.workers.views.map((view) => ({ ...workerOn(host.name, view, specOf), isStopgap: false })),
   };
 }
 
-function sizeOf({ sizes }: RemoteHost['tasks']): Pick<WorkerSize, 'cpuMilli' | 'memoryMiB'> {
-  const sum = (of: (size: (typeof sizes)[number]) => number): number => sizes.reduce((all, size) => all + of(size), 0);
-  return { cpuMilli: sum(({ threads }) => 1000 * threads), memoryMiB: sum(({ memoryMiB }) => memoryMiB) };
+/** What tasks occupy that run, or will. */
+function heldBy(tasks: readonly HostTask[]): Pick<WorkerSize, 'cpuMilli' | 'memoryMiB'> {
+  const held = tasks.filter(({ state }) => state !== 'ended' && state !== 'lost');
+  const sum = (of: (task: HostTask) => number): number => held.reduce((all, task) => all + of(task), 0);
+  return { cpuMilli: sum(({ cpuMilli }) => cpuMilli), memoryMiB: sum(({ memoryMiB }) => memoryMiB) };
 }
 
 /** How the home is used for workers. */

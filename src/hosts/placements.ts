@@ -214,8 +214,8 @@ export class Placements {
 
   async #reportDrained(observed: readonly ObservedHost[]): Promise<void> {
     const { states, events } = this.#deps;
-    for (const { name, zone, workers, taskCount = 0, link } of observed) {
-      const isEmpty = workers.length + taskCount === 0;
+    for (const { name, zone, workers, hostTasks = [], link } of observed) {
+      const isEmpty = workers.length + hostTasks.length === 0;
       const isDrained = states.wantedOf(name) === 'draining' && isEmpty && link === 'linked';
       if (isDrained && !this.#drained.has(name)) await events.recordAndPublish({ kind: 'host.drained', subject: name, detail: { zone } });
       if (isDrained) this.#drained.add(name);

@@ -1,3 +1,4 @@
+export { jobOfTask } from './attempts/attempt-place.ts';
 export { withSameData } from './attempts/captured-data.ts';
 export { type JobKind, jobKindOf, jobLogGroups, jobNameOf, processingJobId } from './job-kind.ts';
 export { type OpenTrainingDeps, openTraining } from './open-training.ts';

@@ -18,6 +18,8 @@ const host = (name: string, zone: string, changes: Partial<HostBody> = {}): Host
   vcpu_used: 6.5,
   memory_mib: 65_536,
   memory_used_mib: 20_480,
+  accelerators: {},
+  warm_workers: 1,
   is_home: false,
   ends_at: null,
   link: 'linked',
@@ -27,8 +29,11 @@ const host = (name: string, zone: string, changes: Partial<HostBody> = {}): Host
   address: '10.0.1.11',
   version: '0.1.0',
   worker_count: 5,
+  task_count: 0,
   ...changes,
 });
+
+const devices = { 'local.gpu': { workers: 1, workers_max: 2 } };
 
 function clusterBody(): ClusterBody {
   const node = { version: '0.1.0', joined_at: at(86_400), clock_offset_ms: 12 };
@@ -53,7 +58,7 @@ function clusterBody(): ClusterBody {
       { ...node, name: 'd', state: 'stands by', lease_ms: 2700, link: { lag_ms: 2.3, via: 'b' } },
     ],
     hosts: [
-      host('h1', 'a', { state: 'draining', worker_count: 2 }),
+      host('h1', 'a', { state: 'draining', worker_count: 2, task_count: 1, accelerators: devices }),
       host('h2', 'b'),
       host('h3', 'c', { address: '10.0.3.11', vcpu_used: 1, worker_count: 1 }),
       host('h4', 'a', {
@@ -99,6 +104,7 @@ function hostDetail(): HostDetailBody {
     started_at: at(4000),
   });
   const workers = [worker('digits.alltraffic.3.0', 'ready'), worker('digits.alltraffic.3.2', 'ready')];
+  const tasks = [{ kind: 'training', job: 'digits-7', attempt: 2, state: 'running', vcpu: 2, memory_mib: 4096 } as const];
   const blocked = [
     {
       worker: 'digits.alltraffic.3.2',
@@ -108,13 +114,13 @@ function hostDetail(): HostDetailBody {
       since: at(9),
     },
   ];
-  return { ...host('h1', 'a', { state: 'draining', worker_count: workers.length }), workers, blocked };
+  return { ...host('h1', 'a', { state: 'draining', worker_count: workers.length, task_count: 1, accelerators: devices }), workers, tasks, blocked };
 }
 
 function lostHost(): HostDetailBody {
   const lost = clusterBody().hosts.find(({ name }) => name === 'h4');
   assert(lost !== undefined);
-  return { ...lost, workers: [], blocked: [] };
+  return { ...lost, workers: [], tasks: [], blocked: [] };
 }
 
 describe('the page of a cluster', { skip: noBrowser }, () => {
@@ -158,6 +164,8 @@ describe('the page of a cluster', { skip: noBrowser }, () => {
       await page.getByRole('button', { name: 'h1' }).click();
       await page.getByRole('heading', { name: 'Workers on h1' }).waitFor();
       await page.getByText('digits.alltraffic.3.2 cannot leave.').waitFor();
+      await page.getByText('1 warm worker without a model. Devices: local.gpu 1 of 2.').waitFor();
+      assert.equal(await page.getByRole('link', { name: 'digits-7' }).getAttribute('href'), '/console/training/digits-7');
       await view.assertAccessible();
       await view.assertNoSidewaysScroll();
       await view.screenshot(`cluster-${scheme}`);

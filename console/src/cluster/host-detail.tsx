@@ -13,7 +13,7 @@ import { Ago } from '../kit/format/ago.tsx';
 import { mib, plural } from '../kit/format/format.ts';
 import { LoadedContent } from '../kit/page/loaded.tsx';
 import { Note } from '../kit/page/note.tsx';
-import { HostMark, HostWorkerMark, vcpus } from './marks.tsx';
+import { devicesText, HostMark, HostTaskMark, HostWorkerMark, vcpus } from './marks.tsx';
 
 const refreshMs = 2000;
 
@@ -31,6 +31,7 @@ export function HostDetail({ name }: { readonly name: string }): ReactElement {
           className="section"
           aside={<HostMark state={host.state} />}
           end={<HostActions host={host} />}
+          footer={extrasText(host)}
         >
           {host.blocked.map(({ worker, reason }) => (
             <div className="body" key={worker}>
@@ -40,6 +41,7 @@ export function HostDetail({ name }: { readonly name: string }): ReactElement {
             </div>
           ))}
           <Workers workers={host.workers} />
+          {host.tasks.length === 0 ? null : <Tasks tasks={host.tasks} />}
         </Card>
       )}
     </LoadedContent>
@@ -80,7 +82,43 @@ function Workers({ workers }: { readonly workers: readonly WorkerRow[] }): React
   return <DataTable caption="Workers" columns={columns} rows={workers} keyOf={({ id }) => id} whenEmpty="No workers run on it." />;
 }
 
-function HostActions({ host: { name, state, workers, is_home: isHome } }: { readonly host: HostDetailBody }): ReactElement | null {
+type TaskRow = HostDetailBody['tasks'][number];
+
+function Tasks({ tasks }: { readonly tasks: readonly TaskRow[] }): ReactElement {
+  const columns: readonly TableColumn<TaskRow>[] = [
+    { title: 'Task of', sort: ({ job }) => job, cell: (task) => <JobOfTask task={task} /> },
+    { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <HostTaskMark state={state} /> },
+    { title: 'vCPU', isNumber: true, sort: ({ vcpu }) => vcpu, cell: ({ vcpu }) => vcpus(vcpu) },
+    { title: 'Memory', isNumber: true, isWide: true, sort: ({ memory_mib: memory }) => memory, cell: ({ memory_mib: memory }) => mib(memory) },
+  ];
+  return <DataTable caption="Tasks" columns={columns} rows={tasks} keyOf={({ kind, job, attempt }) => `${kind}/${job}/${attempt}`} />;
+}
+
+function JobOfTask({ task: { kind, job, attempt } }: { readonly task: TaskRow }): ReactElement {
+  const link =
+    kind === 'training' ? (
+      <Link to="/training/$job" params={{ job }}>
+        {job}
+      </Link>
+    ) : (
+      <Link to="/processing/$processing" params={{ processing: job }}>
+        {job}
+      </Link>
+    );
+  return (
+    <>
+      {link} <span className="mut">attempt {attempt}</span>
+    </>
+  );
+}
+
+/** `1 warm worker without a model. Devices: local.gpu 1 of 2.` */
+function extrasText(host: HostDetailBody): string {
+  const devices = devicesText(host);
+  return `${plural(host.warm_workers, 'warm worker')} without a model.${devices === '' ? '' : ` Devices: ${devices}.`}`;
+}
+
+function HostActions({ host: { name, state, workers, tasks, is_home: isHome } }: { readonly host: HostDetailBody }): ReactElement | null {
   const mayChange = useHasPermission('administer');
   const client = useQueryClient();
   const [isDraining, setIsDraining] = useState(false);
@@ -132,6 +170,9 @@ function HostActions({ host: { name, state, workers, is_home: isHome } }: { read
           title={`Drain host ${name}?`}
           consequences={[
             `${plural(workers.length, 'worker')} move to other hosts, one at a time per variant. A replacement is ready before its worker stops.`,
+            ...(tasks.length === 0
+              ? []
+              : [`${plural(tasks.length, 'task')} of jobs: those with checkpoints go on elsewhere, others run to their end here.`]),
             'The host takes no workers until it is uncordoned.',
           ]}
           action="Drain host"

@@ -4,8 +4,8 @@ import type { HostBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Until } from '../kit/format/ago.tsx';
-import { count, duration, mib, ms } from '../kit/format/format.ts';
-import { clockText, HostMark, vcpus } from './marks.tsx';
+import { count, duration, mib, ms, plural } from '../kit/format/format.ts';
+import { clockText, devicesText, HostMark, vcpus } from './marks.tsx';
 
 interface HostTableProps {
   readonly hosts: readonly HostBody[];
@@ -54,7 +54,18 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
       sort: ({ memory_mib: memory, memory_used_mib: used }) => used / Math.max(1, memory),
       cell: ({ memory_mib: memory, memory_used_mib: used }) => `${mib(used)} of ${mib(memory)}`,
     },
-    { title: 'Workers', isNumber: true, sort: ({ worker_count: workers }) => workers, cell: ({ worker_count: workers }) => count(workers) },
+    ...(hosts.some(hasDevices) ? [devicesColumn] : []),
+    {
+      title: 'Workers',
+      isNumber: true,
+      sort: ({ worker_count: workers }) => workers,
+      cell: (host) => (
+        <>
+          {count(host.worker_count)}
+          <span className="two">{extrasText(host)}</span>
+        </>
+      ),
+    },
     { title: 'Link', isWide: true, sort: ({ lag_ms: lag }) => lag, cell: (host) => linkText(host) },
     {
       title: 'Clock',
@@ -64,7 +75,7 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
     { title: 'Address', isWide: true, cell: ({ address }) => address ?? <span className="dim">–</span> },
   ];
   return (
-    <Card title="Hosts" className="section" footer="vCPU and memory are reserved by the sizes of the workers.">
+    <Card title="Hosts" className="section" footer="vCPU and memory are reserved by the sizes of workers and of tasks: attempts of training and processing jobs.">
       <DataTable
         caption="Hosts"
         columns={columns}
@@ -75,6 +86,21 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
       />
     </Card>
   );
+}
+
+function hasDevices({ accelerators }: HostBody): boolean {
+  return Object.keys(accelerators).length > 0;
+}
+
+const devicesColumn: TableColumn<HostBody> = {
+  title: 'Devices',
+  isWide: true,
+  cell: (host) => (hasDevices(host) ? devicesText(host) : <span className="dim">–</span>),
+};
+
+/** `1 warm, 2 tasks`: what a host has besides its workers. */
+function extrasText({ warm_workers: warm, task_count: tasks }: HostBody): string {
+  return [...(warm === 0 ? [] : [`${count(warm)} warm`]), ...(tasks === 0 ? [] : [plural(tasks, 'task')])].join(', ');
 }
 
 function linkText({ link, lag_ms: lagMs, silent_ms: silentMs }: HostBody): string {

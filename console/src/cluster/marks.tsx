@@ -26,9 +26,24 @@ const workerKinds: Readonly<Record<HostDetailBody['workers'][number]['state'], r
   failed: ['bad', 'Failed'],
 };
 
+const taskKinds: Readonly<Record<HostDetailBody['tasks'][number]['state'], readonly [StateKind, string]>> = {
+  preparing: ['changing', 'Preparing'],
+  starting: ['changing', 'Starting'],
+  running: ['ok', 'Running'],
+  ended: ['zero', 'Ended'],
+  lost: ['bad', 'Lost'],
+};
+
 /** `6.5`: functions have parts of a vCPU. */
 export function vcpus(value: number): string {
   return value.toLocaleString('en', { maximumFractionDigits: 1 });
+}
+
+/** `local.gpu 1 of 2`: workers that have a share of a device, of those that can. */
+export function devicesText({ accelerators }: Pick<HostBody, 'accelerators'>): string {
+  return Object.entries(accelerators)
+    .map(([type, { workers, workers_max: most }]) => `${type} ${workers} of ${most}`)
+    .join(', ');
 }
 
 /** A small difference is the time that a query takes. */
@@ -52,6 +67,11 @@ export function HostMark({ state }: { readonly state: keyof typeof hostKinds }):
 
 export function HostWorkerMark({ state }: { readonly state: keyof typeof workerKinds }): ReactElement {
   const [kind, text] = workerKinds[state];
+  return <StateMark kind={kind}>{text}</StateMark>;
+}
+
+export function HostTaskMark({ state }: { readonly state: keyof typeof taskKinds }): ReactElement {
+  const [kind, text] = taskKinds[state];
   return <StateMark kind={kind}>{text}</StateMark>;
 }
 

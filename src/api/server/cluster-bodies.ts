@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type {
   ChosenHost,
   HostStatus,
+  HostTask,
   HostWorker,
   LinkedNodeStatus,
   MoveUnderWay,
@@ -10,6 +11,7 @@ import type {
   UnplacedWorker,
 } from '../../hosts/index.ts';
 import type { Decision } from '../../records/index.ts';
+import { jobOfTask } from '../../training/index.ts';
 import { isoTime } from '../routing/parameters.ts';
 
 const time = z.iso.datetime();
@@ -49,9 +51,13 @@ const hostBody = z.strictObject({
     .describe('`away`: its link is broken for a moment. `lost`: it is broken for so long that its workers are placed again.'),
   since: time.nullable().describe('When the operator changed its state last.'),
   vcpu: z.number(),
-  vcpu_used: z.number().describe('Reserved by its workers.'),
+  vcpu_used: z.number().describe('Reserved by its workers and by tasks of jobs.'),
   memory_mib: z.number(),
-  memory_used_mib: z.number().describe('Reserved by its workers.'),
+  memory_used_mib: z.number().describe('Reserved by its workers and by tasks of jobs.'),
+  accelerators: z
+    .record(z.string(), z.strictObject({ workers: z.number(), workers_max: z.number() }))
+    .describe('By instance type with devices: how many of its workers the host has, and can have at a time.'),
+  warm_workers: z.number().describe('Started workers without a model: the next function needs no new process.'),
   is_home: z.boolean().describe('It is the machine of the node that serves.'),
   ends_at: time
     .nullable()
@@ -66,6 +72,16 @@ const hostBody = z.strictObject({
   address: z.string().nullable(),
   version: z.string().nullable().describe('Of its agent; null for the machine of the node that serves.'),
   worker_count: z.number(),
+  task_count: z.number().describe('Attempts of training and processing jobs. An ended one is there until the home has its files.'),
+});
+
+const hostTaskBody = z.strictObject({
+  kind: z.enum(['training', 'processing']),
+  job: z.string().describe('In lower case.'),
+  attempt: z.number(),
+  state: z.enum(['preparing', 'starting', 'running', 'ended', 'lost']),
+  vcpu: z.number(),
+  memory_mib: z.number(),
 });
 
 const hostWorkerBody = z.strictObject({
@@ -83,6 +99,7 @@ const hostWorkerBody = z.strictObject({
 
 export const hostDetailBody = hostBody.extend({
   workers: z.array(hostWorkerBody),
+  tasks: z.array(hostTaskBody).describe('Not of the node that serves.'),
   blocked: z.array(waitingBody).describe('While it drains: workers that no other host has room for.'),
 });
 
@@ -158,7 +175,7 @@ function lagOf(lagMs: number | null): number | null {
 }
 
 export function hostBodyOf(host: HostStatus): HostBody {
-  const { name, zone, state, sinceMs, link, silentMs, lagMs, clockOffsetMs, endsAtMs, address, version, workers } = host;
+  const { name, zone, state, sinceMs, link, silentMs, lagMs, clockOffsetMs, endsAtMs, address, version, workers, hostTasks } = host;
   return {
     name,
     zone,
@@ -176,14 +193,23 @@ export function hostBodyOf(host: HostStatus): HostBody {
     silent_ms: silentMs === null ? null : Math.round(silentMs),
     lag_ms: lagOf(lagMs),
     clock_offset_ms: clockOffsetMs === null ? null : Math.round(clockOffsetMs),
+    accelerators: acceleratorsOf(host),
+    warm_workers: host.warmWorkers,
     worker_count: workers.length,
+    task_count: hostTasks.length,
   };
+}
+
+function acceleratorsOf({ accelerators, workers }: HostStatus): HostBody['accelerators'] {
+  const countOf = (type: string): number => workers.filter(({ accelerator }) => accelerator === type).length;
+  return Object.fromEntries(Object.entries(accelerators).map(([type, most]) => [type, { workers: countOf(type), workers_max: most }]));
 }
 
 export function hostDetailBodyOf(host: HostStatus): HostDetailBody {
   return {
     ...hostBodyOf(host),
     workers: host.workers.map(hostWorkerBodyOf),
+    tasks: host.hostTasks.map(hostTaskBodyOf),
     blocked: host.blocked.map((waiting) => waitingBodyOf(waiting, [host])),
   };
 }
@@ -226,6 +252,10 @@ export function recentPlacementBodyOf({
 function reasonIn(explanation: string): string {
   const [, cause, reason] = /^.*?(?:, because (.*?))?: (.*)$/s.exec(explanation) ?? [];
   return [cause, reason].filter((part) => part !== undefined).join('; ');
+}
+
+function hostTaskBodyOf({ id, state, cpuMilli, memoryMiB }: HostTask): z.infer<typeof hostTaskBody> {
+  return { ...jobOfTask(id), state, vcpu: cpuMilli / 1000, memory_mib: memoryMiB };
 }
 
 function hostWorkerBodyOf(worker: HostWorker): z.infer<typeof hostWorkerBody> {

@@ -84,7 +84,10 @@ export function hostsText(hosts: readonly HostBody[]): string {
     { title: 'STATE', cell: stateText },
     { title: 'VCPU', cell: ({ vcpu, vcpu_used: used }) => `${used}/${vcpu}`, align: 'right' },
     { title: 'MEMORY', cell: ({ memory_mib: memory, memory_used_mib: used }) => `${used}/${memory} MiB`, align: 'right' },
+    { title: 'DEVICES', cell: devicesText },
     { title: 'WORKERS', cell: ({ worker_count: workers }) => workers, align: 'right' },
+    { title: 'WARM', cell: ({ warm_workers: warm }) => (warm === 0 ? null : warm), align: 'right' },
+    { title: 'TASKS', cell: ({ task_count: tasks }) => (tasks === 0 ? null : tasks), align: 'right' },
     { title: 'LINK', cell: linkText },
     { title: 'CLOCK', cell: ({ clock_offset_ms: offsetMs }) => (offsetMs === null ? null : clockText(offsetMs)) },
     { title: 'ADDRESS', cell: ({ address }) => address },
@@ -104,9 +107,31 @@ export function hostWorkersText(workers: HostDetailBody['workers']): string {
   ]);
 }
 
-/** `h1 is draining, with 2 workers`. */
-export function hostLine({ name, state, workers }: HostDetailBody): string {
-  return `${name} is ${state}, with ${countText(workers.length, 'worker')}\n`;
+export function hostTasksText(tasks: HostDetailBody['tasks']): string {
+  return table(tasks, [
+    { title: 'JOB', cell: ({ job }) => job },
+    { title: 'KIND', cell: ({ kind }) => kind },
+    { title: 'ATTEMPT', cell: ({ attempt }) => attempt, align: 'right' },
+    { title: 'STATE', cell: ({ state }) => state },
+    { title: 'VCPU', cell: ({ vcpu }) => vcpu, align: 'right' },
+    { title: 'MEMORY', cell: ({ memory_mib: memory }) => `${memory} MiB`, align: 'right' },
+  ]);
+}
+
+/** `h1 is draining, with 2 workers and 1 task`. */
+export function hostLine(host: HostDetailBody): string {
+  return `${host.name} is ${host.state}, with ${hostLoadText(host)}\n`;
+}
+
+/** `2 workers and 1 task`. */
+export function hostLoadText({ workers, tasks }: Pick<HostDetailBody, 'workers' | 'tasks'>): string {
+  return `${countText(workers.length, 'worker')}${tasks.length === 0 ? '' : ` and ${countText(tasks.length, 'task')}`}`;
+}
+
+/** `local.gpu 1/2`: workers that have a share of a device, of those that can. */
+function devicesText({ accelerators }: HostBody): string | null {
+  const parts = Object.entries(accelerators).map(([type, { workers, workers_max: most }]) => `${type} ${workers}/${most}`);
+  return parts.length === 0 ? null : parts.join(', ');
 }
 
 const causeTexts = {

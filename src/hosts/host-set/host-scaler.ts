@@ -200,8 +200,8 @@ export class HostScaler {
     const names = new Set([...linked.keys(), ...states.list().map(({ name }) => name)]);
     return [...names].flatMap((name) => {
       const ordinal = ordinalOf(this.#options.name, name);
-      const { link = 'lost', workers = [], taskCount = 0 } = linked.get(name) ?? {};
-      return ordinal === null ? [] : [{ name, ordinal, link, wanted: states.wantedOf(name), workers: workers.length + taskCount }];
+      const { link = 'lost', workers = [], hostTasks = [] } = linked.get(name) ?? {};
+      return ordinal === null ? [] : [{ name, ordinal, link, wanted: states.wantedOf(name), workers: workers.length + hostTasks.length }];
     });
   }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { nameKey } from '../../names.ts';
 import type { PreparedFolder, TaskAddress, TaskEviction, TaskRequest } from '../../providers/index.ts';
+import { type JobKind, jobKindOf, jobNameOf } from '../job-kind.ts';
 import type { StoredTraining } from '../rows.ts';
 import type { TrainingSpec } from '../spec.ts';
 import { instanceMs } from '../status.ts';
@@ -21,6 +22,12 @@ export function taskAddressOf(
   { spec, progress: { attempt, host = null }, createdAtMs }: Pick<StoredTraining, 'spec' | 'progress' | 'createdAtMs'>,
 ): TaskAddress {
   return { id: `${nameKey(spec.name)}/${attempt}/${createdAtMs}`, folder: join(jobFolder(spec.name), String(attempt)), host };
+}
+
+/** The job and the attempt of a task, by its id: the inverse of `taskAddressOf`. The name of the job is in lower case. */
+export function jobOfTask(id: string): { readonly kind: JobKind; readonly job: string; readonly attempt: number } {
+  const [key = '', attempt] = id.split('/');
+  return { kind: jobKindOf(key), job: jobNameOf(key), attempt: Number(attempt) };
 }
 
 /** What a machine must have for the job. Script mode runs the Python of the system if the job names no environment. `lock`: null if it is not known. */

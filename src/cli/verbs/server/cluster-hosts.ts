@@ -6,8 +6,7 @@ import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
 import { type Client, pathSegment } from '../../client/client.ts';
 import { pause } from '../../client/pause.ts';
-import { hostLine, hostWorkersText } from '../../output/cluster-text.ts';
-import { countText } from '../../output/format.ts';
+import { hostLine, hostLoadText, hostTasksText, hostWorkersText } from '../../output/cluster-text.ts';
 import { Progress } from '../../output/progress.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../../verb.ts';
 import { drainSelf } from './drain-self.ts';
@@ -23,7 +22,7 @@ const pollMs = 500;
 const namedMax = 5;
 
 export function addHostVerbs(cluster: Command, context: CliContext): void {
-  verb(cluster, context, 'drain', 'move the workers of a host to other hosts, and wait until it has none')
+  verb(cluster, context, 'drain', 'move the workers of a host to other hosts, and wait until it has none, and no tasks')
     .with((command) =>
       command
         .argument('[host]')
@@ -31,7 +30,7 @@ export function addHostVerbs(cluster: Command, context: CliContext): void {
         .option('--no-wait', 'return at once')
         .option(
           '--within <time>',
-          'fail if workers are left after this time, such as 5m; the host keeps draining',
+          'fail if workers or tasks are left after this time, such as 5m; the host keeps draining',
           parsedBy(parseDurationMs),
         ),
     )
@@ -57,7 +56,7 @@ export function addHostVerbs(cluster: Command, context: CliContext): void {
       .runs(async (session, _options: CommonOptions, name: string) => {
         const client = await session.client();
         const host = await client.post<HostDetailBody>(`${pathOf(name)}/${word}`);
-        session.print(host, `${hostLine(host)}${hostWorkersText(host.workers)}`);
+        session.print(host, `${hostLine(host)}${hostWorkersText(host.workers)}${hostTasksText(host.tasks)}`);
         return 0;
       });
   }
@@ -75,7 +74,7 @@ async function drained(session: VerbSession, client: Client, first: HostDetailBo
   let host = first;
   progress?.stage('drain', leftText(host));
   try {
-    while (host.workers.length > 0) {
+    while (!isEmpty(host)) {
       if (context.clock.nowMs() >= untilMs) throw new CliError(`${leftText(host)}; ${keepsDraining(host)}`);
       await pause(context.clock, pollMs, context.interrupted);
       host = await client.get<HostDetailBody>(pathOf(host.name));
@@ -88,7 +87,7 @@ async function drained(session: VerbSession, client: Client, first: HostDetailBo
     if (context.interrupted.aborted) session.remark(keepsDraining(host));
     throw error;
   }
-  progress?.done(`${host.name} has no workers`);
+  progress?.done(leftText(host));
   return host;
 }
 
@@ -96,12 +95,17 @@ function keepsDraining({ name }: HostDetailBody): string {
   return `${name} keeps draining: stop that with \`penstock cluster uncordon ${name}\``;
 }
 
-/** `2 workers left: a, b; a waits: no host has room`. */
-function leftText({ name, workers, blocked }: HostDetailBody): string {
-  if (workers.length === 0) return `${name} has no workers`;
-  const named = workers.slice(0, namedMax).map(({ id }) => id);
-  const more = workers.length > namedMax ? ', …' : '';
+function isEmpty({ workers, tasks }: HostDetailBody): boolean {
+  return workers.length + tasks.length === 0;
+}
+
+/** `2 workers and 1 task left on h1: a, b, digits-7; a waits: no host has room`. */
+function leftText(host: HostDetailBody): string {
+  const { name, workers, tasks, blocked } = host;
+  if (isEmpty(host)) return `${name} has no workers and no tasks`;
+  const names = [...workers.map(({ id }) => id), ...tasks.map(({ job }) => job)];
+  const more = names.length > namedMax ? ', …' : '';
   const [waiting] = blocked;
   const why = waiting === undefined ? '' : `; ${waiting.worker} waits: ${waiting.reason}`;
-  return `${countText(workers.length, 'worker')} left on ${name}: ${named.join(', ')}${more}${why}`;
+  return `${hostLoadText(host)} left on ${name}: ${names.slice(0, namedMax).join(', ')}${more}${why}`;
 }

@@ -20,6 +20,8 @@ const host: HostBody = {
   vcpu_used: 6.5,
   memory_mib: 65_536,
   memory_used_mib: 20_480,
+  accelerators: {},
+  warm_workers: 1,
   is_home: false,
   ends_at: null,
   link: 'linked',
@@ -29,6 +31,7 @@ const host: HostBody = {
   address: '10.0.1.11',
   version: '0.1.0',
   worker_count: 5,
+  task_count: 0,
 };
 const standby = { state: 'stands by' as const, version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: 0 };
 const cluster: ClusterBody = {
@@ -39,7 +42,7 @@ const cluster: ClusterBody = {
     { ...standby, name: 'd', link: null },
   ],
   hosts: [
-    host,
+    { ...host, accelerators: { 'local.gpu': { workers: 1, workers_max: 2 } }, task_count: 2 },
     {
       ...host,
       name: 'h2',
@@ -50,6 +53,7 @@ const cluster: ClusterBody = {
       clock_offset_ms: null,
       address: null,
       worker_count: 0,
+      warm_workers: 0,
     },
   ],
   moving: [{ worker: 'digits.a.1.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h3', since: at }],
@@ -96,7 +100,7 @@ const worker = (id: string): HostDetailBody['workers'][number] => ({
 });
 
 function detail(ids: readonly string[], changes: Partial<HostDetailBody> = {}): HostDetailBody {
-  return { ...host, state: 'draining', worker_count: ids.length, workers: ids.map(worker), blocked: [], ...changes };
+  return { ...host, state: 'draining', worker_count: ids.length, workers: ids.map(worker), tasks: [], blocked: [], ...changes };
 }
 
 /** Answers each call with the next of these; records the calls. */
@@ -123,9 +127,9 @@ b     stands by  2.7 s left  3 s behind  linked, 0.8 ms  0.1.0    2026-11-30 10:
 c     stands by  2.7 s left  right       over b, 2.1 ms  0.1.0    2026-11-30 10:00:00
 d     stands by  2.7 s left  right       not linked      0.1.0    2026-11-30 10:00:00
 
-HOST  ZONE  STATE    VCPU           MEMORY  WORKERS  LINK            CLOCK  ADDRESS    VERSION
-h1    a     ready  6.5/16  20480/65536 MiB        5  linked, 1.2 ms  right  10.0.1.11  0.1.0
-h2    a     lost   6.5/16  20480/65536 MiB        0  lost for 64 s                     0.1.0
+HOST  ZONE  STATE    VCPU           MEMORY  DEVICES        WORKERS  WARM  TASKS  LINK            CLOCK  ADDRESS    VERSION
+h1    a     ready  6.5/16  20480/65536 MiB  local.gpu 1/2        5     1      2  linked, 1.2 ms  right  10.0.1.11  0.1.0
+h2    a     lost   6.5/16  20480/65536 MiB                       0               lost for 64 s                     0.1.0
 
 MOVING        FROM  TO  WHY        SINCE (UTC)
 digits.a.1.0  h1    h3  h1 drains  2026-11-30 10:00:00
@@ -173,7 +177,16 @@ describe('a drain', () => {
     const { code, stdout, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1']);
     assert.equal(code, 0);
     assert.deepEqual(calls, ['POST /api/v1/cluster/hosts/h1/drain', 'GET /api/v1/cluster/hosts/h1', 'GET /api/v1/cluster/hosts/h1']);
-    assert.match(stderr, /2 workers left on h1: w1, w2\n.*1 worker left on h1: w2; w2 waits: no room\n.*h1 has no workers/s);
+    assert.match(stderr, /2 workers left on h1: w1, w2\n.*1 worker left on h1: w2; w2 waits: no room\n.*h1 has no workers and no tasks/s);
+    assert.equal(stdout, 'h1 is draining, with 0 workers\n');
+  });
+
+  test('waits for the tasks of jobs, too', async () => {
+    const task = { kind: 'training', job: 'digits-7', attempt: 1, state: 'running', vcpu: 2, memory_mib: 4096 } as const;
+    const { answer } = script(detail(['w1'], { tasks: [task] }), detail([], { tasks: [task] }), detail([]));
+    const { code, stdout, stderr } = await runAgainst(answer, ['cluster', 'drain', 'h1']);
+    assert.equal(code, 0);
+    assert.match(stderr, /1 worker and 1 task left on h1: w1, digits-7\n.*0 workers and 1 task left on h1: digits-7\n/s);
     assert.equal(stdout, 'h1 is draining, with 0 workers\n');
   });
 
