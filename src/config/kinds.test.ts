@@ -10,6 +10,7 @@ import {
   listKind,
   machineSizeKind,
   objectKind,
+  objectTextKind,
   patternKind,
   portKind,
   rangeKind,
@@ -125,6 +126,16 @@ const cases: readonly KindCase[] = [
     rejects: ['99ms', '61s', '0', '-1s', 'soon', '', null],
   },
   { name: 'an object', kind: objectKind(), expected: 'a JSON object', reads: [[{ a: 1 }, { a: 1 }]], rejects: ['{}', [], null, 1] },
+  {
+    name: 'an object or its JSON',
+    kind: objectTextKind(),
+    expected: 'a JSON object',
+    reads: [
+      [{ a: 1 }, { a: 1 }],
+      ['{"a":1}', { a: 1 }],
+    ],
+    rejects: ['{', '[]', '"a"', '', [], null, 1],
+  },
   { name: 'a list', kind: listKind(), expected: 'a JSON array', reads: [[[1], [1]]], rejects: ['[]', {}, null, 1] },
 ];
 

@@ -151,6 +151,20 @@ export function objectKind(): SettingKind<Readonly<Record<string, unknown>>> {
   return { placeholder: 'JSON', expected: 'a JSON object', read: (provided) => (isRecord(provided) ? provided : undefined) };
 }
 
+/** Like `objectKind`, or its JSON text, as in an environment variable. */
+export function objectTextKind(): SettingKind<Readonly<Record<string, unknown>>> {
+  const object = objectKind();
+  return { ...object, read: (provided) => object.read(typeof provided === 'string' ? parsedOrNull(provided) : provided) };
+}
+
+function parsedOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 /** An array whose items its own module checks. Not for flags: config.json only. */
 export function listKind(): SettingKind<readonly unknown[]> {
   return { placeholder: 'JSON', expected: 'a JSON array', read: (provided) => (Array.isArray(provided) ? provided : undefined) };

@@ -10,6 +10,7 @@ import {
   machineSizeKind,
   type NumberRange,
   objectKind,
+  objectTextKind,
   patternKind,
   portKind,
   rangeKind,
@@ -357,8 +358,8 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     name: 'accelerators',
     default: null,
     help: 'instance types whose workers of Python models use a device of this machine: devices, perDevice, memoryMiB, usdPerHour',
-    only: ['file'],
-    ...objectKind(),
+    only: ['environment', 'file'],
+    ...objectTextKind(),
   },
   images: { name: 'images', default: null, help: 'how to run the processes of container images', only: ['file'], ...listKind() },
   environments: {

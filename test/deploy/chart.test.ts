@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { acceleratorTable } from '../../src/costs/index.ts';
 import { chartFolder, containersOf, objectsIn, renderChart, renderedFile, renderedPath } from './chart.ts';
 import { commandLineError } from './command-lines.ts';
 import { kubectlPackage } from './kubectl-package.ts';
@@ -23,6 +24,7 @@ const provided: Readonly<Record<string, string>> = {
   PENSTOCK_DATABASE_URL: 'postgres://penstock@db/penstock',
 };
 
+const accelerators = { 'ml.gpu': { devices: [0, 1], memoryMiB: 16_384, usdPerHour: 2.5, vcpu: 4 } };
 const fullValues = {
   image: { repository: 'registry.internal:5000/ml/penstock', tag: '0.1.0-1', pullSecrets: ['registry'] },
   objects: { url: 's3://models/penstock?region=eu-1', secret: 'penstock-s3', cache: '50GiB' },
@@ -31,7 +33,7 @@ const fullValues = {
     replicas: 5,
     gateways: 4,
     cores: 2,
-    localWorkers: 'when-needed',
+    localWorkers: 'never',
     drain: '60s',
     logLevel: 'warn',
     options: ['--timeout=30s', '--body-limit=128MiB'],
@@ -54,6 +56,7 @@ const fullValues = {
         tolerations: [{ key: 'spot', operator: 'Exists' }],
         annotations: { a: 'b' },
       },
+      { name: 'gpu', replicas: 1, cpus: 8, memoryMiB: 32_768, warmWorkers: 0, accelerators, devices: { 'nvidia.com/gpu': 2 } },
     ],
   },
   service: { type: 'LoadBalancer', annotations: { internal: 'true' } },
@@ -108,6 +111,20 @@ describe('the chart', { skip }, () => {
     assert.match(JSON.stringify(west), /"replicas":2,/, 'the minimum, until the nodes change it');
   });
 
+  test('gives hosts their devices, and nodes the prices of them', async () => {
+    const objects = await rendered(fullValues);
+    const containerOf = (name: string) => objects.filter(({ metadata }) => metadata.name === name).flatMap(containersOf)[0];
+    const valueOf = (name: string): string | undefined =>
+      containerOf(name)?.env.find((each) => each.name === 'PENSTOCK_ACCELERATORS')?.value;
+    for (const name of ['penstock-node', 'penstock-host-gpu'])
+      assert.deepEqual(acceleratorTable(JSON.parse(valueOf(name) ?? '')), acceleratorTable(accelerators), name);
+    assert.equal(valueOf('penstock-host-spot'), undefined);
+    assert(containerOf('penstock-host-gpu')?.args.includes('--warm-workers=0'));
+    const { resources } = containerOf('penstock-host-gpu') as unknown as { resources: Record<string, unknown> };
+    const size = { cpu: '8', memory: '33280Mi', 'nvidia.com/gpu': 2 };
+    assert.deepEqual(resources, { requests: size, limits: size });
+  });
+
   test('has no fault that helm lint finds', async () => {
     const { stdout } = await run(helm, ['lint', '--strict', chartFolder], { env: {} });
     assert.match(stdout, /0 chart\(s\) failed/);
@@ -143,6 +160,10 @@ describe('the chart', { skip }, () => {
     { wrong: { tls: { secret: '' } }, says: /tls\.secret: expected the name of a secret .* Set it, or tls\.mode to self-signed/ },
     { wrong: { hosts: { scaling: { pool: 'none' } } }, says: /hosts\.scaling\.pool: expected the name of one of hosts\.pools, got none/ },
     { wrong: { hosts: { scaling: { pool: 'default', min: 9, max: 2 } } }, says: /expected a min of at most max/ },
+    {
+      wrong: { nodes: { localWorkers: 'always' }, hosts: { pools: [{ name: 'a', cpus: 1, memoryMiB: 1024, accelerators }] } },
+      says: /a has accelerators, which nodes have not: expected nodes\.localWorkers never, got always/,
+    },
     { wrong: { hosts: { pools: [{ name: 'a', memoryMiB: 1024 }] } }, says: /hosts\.pools\.0: cpus is required/ },
     {
       wrong: { hosts: { pools: [1, 2].map(() => ({ name: 'a', cpus: 1, memoryMiB: 1024 })) } },

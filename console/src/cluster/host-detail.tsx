@@ -101,7 +101,7 @@ function JobOfTask({ task: { kind, job, attempt } }: { readonly task: TaskRow })
         {job}
       </Link>
     ) : (
-      <Link to="/processing/$processing" params={{ processing: job }}>
+      <Link to="/training/processing/$processing" params={{ processing: job }}>
         {job}
       </Link>
     );

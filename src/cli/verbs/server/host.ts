@@ -32,7 +32,7 @@ export function addHost(program: Command, context: CliContext): void {
     .option('--warm-workers <N>', 'started workers without a model (default: 1)')
     .option(
       '--accelerators <FILE>',
-      'JSON with the devices of this machine by instance type, as accelerators of config.json (default: none)',
+      'JSON with the devices of this machine by instance type, as accelerators of config.json (PENSTOCK_ACCELERATORS has the JSON; default: none)',
     )
     .option(
       '--python <PATH>',
@@ -98,7 +98,7 @@ function settingsOf(flags: HostFlags, { version, env, machine, machineName }: Ho
     memoryMiB: Math.floor(memoryBytes / mebibyte),
     cacheBytes: read('cache', bytesKind(), 50 * 1024 * mebibyte),
     warmWorkers: read('warm-workers', integerKind(0, 64), 1),
-    accelerators: acceleratorsOf(flags['accelerators']),
+    accelerators: acceleratorsOf(flags['accelerators'], env['PENSTOCK_ACCELERATORS']),
     python: pythonOf(flags.python),
     keepMs: read('keep', durationKind(), 60_000),
     drainMs: read('within', durationKind(), 60_000),
@@ -131,15 +131,16 @@ function pythonOf(values: readonly string[]): AgentSettings['python'] {
   return { isEnabled: true, named };
 }
 
-/** The same form, and the same checks, as on a server. Throws `invalid_request`. */
-function acceleratorsOf(path: string | undefined): AgentSettings['accelerators'] {
-  if (path === undefined) return {};
+/** The same form, and the same checks, as on a server. `text`: the JSON itself. Throws `invalid_request`. */
+function acceleratorsOf(path: string | undefined, text: string | undefined): AgentSettings['accelerators'] {
+  if (path === undefined && (text === undefined || text === '')) return {};
   try {
-    const types: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const types: unknown = JSON.parse(path === undefined ? (text ?? '') : readFileSync(path, 'utf8'));
     if (typeof types !== 'object' || types === null || Array.isArray(types)) throw new Error('expected an object by instance type');
     return acceleratorTable(types as Record<string, unknown>);
   } catch (error) {
-    throw new PlatformError('invalid_request', `--accelerators ${path}: ${messageOf(error)}`);
+    const where = path === undefined ? 'PENSTOCK_ACCELERATORS' : `--accelerators ${path}`;
+    throw new PlatformError('invalid_request', `${where}: ${messageOf(error)}`);
   }
 }
 
