@@ -43,6 +43,7 @@ export type {
   AlternativeBody,
   AnyDecisionBody,
   DecisionBody,
+  HostSetDecisionBody,
   PlacementDecisionBody,
   PlanBody,
   PredictionBody,

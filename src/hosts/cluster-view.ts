@@ -44,6 +44,8 @@ export interface ClusterStatus {
   readonly wanted: HostsWanted | null;
   /** The set of hosts that this home scales; null without one. */
   readonly scaling: HostSetStatus | null;
+  /** What was decided about the number of hosts of sets last, newest first. */
+  readonly scaled: readonly Decision[];
   /** Where workers started and moved last, newest first. */
   readonly recent: readonly Decision[];
   /** When nodes and recent placements were read. Hosts, moves and what waits are as they are now. */
@@ -58,6 +60,7 @@ interface StoredCluster {
   readonly state: ClusterState;
   readonly schema: SchemaState;
   readonly recent: readonly Decision[];
+  readonly scaled: readonly Decision[];
   readonly atMs: number;
 }
 
@@ -80,6 +83,7 @@ const readEveryMs = 5000;
 /** A database that does not answer must not hold up the status. */
 const readMsMax = 1000;
 const recentMax = 50;
+const scaledMax = 20;
 
 export class ClusterView {
   readonly #deps: ClusterViewDeps;
@@ -123,7 +127,7 @@ export class ClusterView {
   /** While the database is away: what was read last, and what the home knows. Throws only if nothing was read yet. */
   async status(): Promise<ClusterStatus> {
     const stored = await this.#read().catch((error: unknown) => this.#remembered(error));
-    const { state, recent, atMs: asOfMs } = stored;
+    const { state, recent, scaled, atMs: asOfMs } = stored;
     const { placements, nodeLinks } = this.#deps;
     const links = nodeLinks();
     const nodes = describeNodes(state).map((node) => ({ ...node, link: links.get(node.name) ?? null }));
@@ -132,7 +136,7 @@ export class ClusterView {
     const joining = this.#deps.joinSecret?.notes ?? [];
     const notes = [...this.#awayNotes(), ...clockNotes(nodes), ...hostNotes(hosts, pending), ...this.#upgrade(stored).notes, ...joining];
     const scaling = this.#deps.scaler?.status ?? null;
-    return { nodes, hosts, moving, pending, wanted, scaling, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
+    return { nodes, hosts, moving, pending, wanted, scaling, scaled, recent, asOfMs, databaseAwaySinceMs: this.#awaySinceMs, notes };
   }
 
   /** Ends an upgrade: from now on, nodes of older versions are rejected. Throws `wrong_state` while one is live. */
@@ -204,17 +208,22 @@ export class ClusterView {
 
   async #read(): Promise<StoredCluster> {
     const { db, decisions, clock, hosts } = this.#deps;
-    const reading = Promise.all([readClusterState(db), readSchema(db), decisions.list({ kind: 'placement', limit: recentMax })]);
+    const reading = Promise.all([
+      readClusterState(db),
+      readSchema(db),
+      decisions.list({ kind: 'placement', limit: recentMax }),
+      decisions.list({ endpoint: null, kind: 'host-set', limit: scaledMax }),
+    ]);
     let cancel = (): void => undefined;
     const isLate = new Promise<never>((_, reject) => {
       cancel = clock.after(readMsMax, () => reject(new PlatformError('unavailable', 'the database does not answer')));
     });
     try {
-      const [state, schema, recent] = await Promise.race([reading, isLate]);
+      const [state, schema, recent, scaled] = await Promise.race([reading, isLate]);
       const home = hosts.list().find(({ isHome }) => isHome);
       this.#homeOffsetMs = state.nodes.find(({ name }) => name === home?.name)?.clockOffsetMs ?? 0;
       this.#awaySinceMs = null;
-      this.#stored = { state, schema, recent, atMs: clock.wallMs() };
+      this.#stored = { state, schema, recent, scaled, atMs: clock.wallMs() };
       return this.#stored;
     } catch (error) {
       reading.catch(() => undefined);

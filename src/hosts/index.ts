@@ -4,6 +4,7 @@ export { type ClusterStatus, ClusterView, type LinkedNodeStatus, type NodeLink }
 export type { HostFacts, HostState, PlacedWorker, PlacementRequest, WantedHostState, WorkerSize } from './host.ts';
 export { HostPool } from './host-pool.ts';
 export type { HostSetStatus } from './host-set/host-scaler.ts';
+export type { ChosenHostSet, HostSetAlternative, HostSetInputs } from './host-set/host-set-decisions.ts';
 export { HostStates, type KnownHost } from './host-states.ts';
 export type { HostStatus } from './host-status.ts';
 export {

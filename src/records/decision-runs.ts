@@ -18,7 +18,7 @@ export interface DecisionRun {
 
 /** Which decisions to list: a part of `DecisionPage`. */
 interface RunsPage {
-  readonly endpoint?: string | undefined;
+  readonly endpoint?: string | null | undefined;
   readonly kind?: DecisionsTable['kind'] | undefined;
   readonly limit: number;
   /** Id of the last run of the previous page. */
@@ -34,7 +34,7 @@ interface Row {
   readonly seq: number;
   readonly id: string;
   readonly at: number;
-  readonly endpoint_key: string;
+  readonly endpoint_key: string | null;
   readonly variant: string;
   readonly kind: DecisionsTable['kind'];
   readonly changes: 0 | 1;
@@ -93,7 +93,7 @@ function rowsBefore(db: Database, { endpoint, kind }: Pick<RunsPage, 'endpoint' 
     .select(['seq', 'id', 'at', 'endpoint_key', 'variant', 'kind', 'changes'])
     .orderBy('seq', 'desc')
     .limit(rowsAtOnce);
-  if (endpoint !== undefined) query = query.where('endpoint_key', '=', nameKey(endpoint));
+  if (endpoint !== undefined) query = query.where('endpoint_key', isOrEquals(endpoint), endpoint === null ? null : nameKey(endpoint));
   if (kind !== undefined) query = query.where('kind', '=', kind);
   if (before !== undefined) query = query.where('seq', '<', before);
   return query.execute();
@@ -105,7 +105,7 @@ async function isContinued(db: Database, { endpoint_key: endpointKey, variant, k
   const next = await db
     .selectFrom('decisions')
     .select('changes')
-    .where('endpoint_key', '=', endpointKey)
+    .where('endpoint_key', isOrEquals(endpointKey), endpointKey)
     .where('variant', '=', variant)
     .where('kind', '=', kind)
     .where('seq', '>', seq)
@@ -113,4 +113,9 @@ async function isContinued(db: Database, { endpoint_key: endpointKey, variant, k
     .limit(1)
     .executeTakeFirst();
   return next?.changes === 0;
+}
+
+/** In SQL, nothing equals null. */
+export function isOrEquals(value: string | null): 'is' | '=' {
+  return value === null ? 'is' : '=';
 }

@@ -207,3 +207,30 @@ for (const [name, open] of [
     });
   });
 }
+
+test('decisions about the cluster have no endpoint: listed apart, pruned apart, without an event of an endpoint', async () => {
+  const opened = await openPglite();
+  try {
+    const clock = new VirtualClock();
+    const events = new Events(opened.db, clock);
+    const decisions = new Decisions(opened.db, clock, events, 20);
+    const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
+    await opened.db
+      .insertInto('endpoints')
+      .values({ name_key: 'digits', name: 'Digits', ...row })
+      .execute();
+    const own = await decisions.record(decision());
+    const seq = await events.lastSeq();
+    for (let index = 0; index < 130; index++)
+      await decisions.record(decision({ kind: 'host-set', endpoint: null, variant: '', trigger: `${index}` }));
+    assert.equal(await events.lastSeq(), seq);
+    const listed = await decisions.list({ endpoint: null, kind: 'host-set', limit: 1 });
+    assert.deepEqual([listed[0]?.endpoint, listed[0]?.variant, listed[0]?.trigger], [null, '', '129']);
+    assert.ok((await decisions.list({ endpoint: null, limit: 500 })).length < 130);
+    assert.deepEqual(await decisions.list({ endpoint: 'digits', limit: 9 }), [own]);
+    const all = await decisions.listFolded({ limit: 500 });
+    assert.equal(all.at(-1)?.decision.id, own?.id);
+  } finally {
+    await opened.close();
+  }
+});

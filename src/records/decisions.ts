@@ -1,14 +1,14 @@
 /**
  * Decisions of the control loops: inputs, alternatives, reason, expected and actual effect. Decisions are deleted with their endpoint; the
- * events of its changes remain.
+ * events of its changes remain. Those about the cluster have no endpoint.
  */
 
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { nameKey } from '../names.ts';
 import { type Database, type DecisionsTable, inTransaction, isForeignKeyViolation, type Transaction } from '../storage/index.ts';
-import { type DecisionRun, listRuns } from './decision-runs.ts';
-import type { Events, NewEvent, PlatformEvent } from './events.ts';
+import { type DecisionRun, isOrEquals, listRuns } from './decision-runs.ts';
+import type { Events, PlatformEvent } from './events.ts';
 
 /** Which control loop decided. */
 export type DecisionKind = DecisionsTable['kind'];
@@ -16,7 +16,9 @@ export type DecisionKind = DecisionsTable['kind'];
 /** One envelope for every kind. Members of type `unknown` are JSON and specific to the kind. */
 export interface NewDecision {
   readonly kind: DecisionKind;
-  readonly endpoint: string;
+  /** Null: it is about the cluster, such as the number of hosts of a set. Only a PostgreSQL database stores it. */
+  readonly endpoint: string | null;
+  /** Empty without an endpoint. */
   readonly variant: string;
   /** What caused the decision: `period`, `deploy`. */
   readonly trigger: string;
@@ -27,7 +29,7 @@ export interface NewDecision {
   readonly reason: string;
   /** One sentence for users. */
   readonly explanation: string;
-  /** Whether the decision changes anything; only then is an event recorded. */
+  /** Whether the decision changes anything. Only then is an event recorded, for its endpoint: changes of the cluster have events of their own. */
   readonly changes: boolean;
   /** Only for a decision whose effect nothing will measure. */
   readonly effect?: UnknownEffect;
@@ -36,7 +38,7 @@ export interface NewDecision {
 /** A decision that was stored; its event must be published after the commit. */
 export interface RecordedDecision {
   readonly made: Decision;
-  /** Null if the decision changes nothing. */
+  /** Null if the decision changes nothing, or has no endpoint. */
   readonly event: PlatformEvent | null;
 }
 
@@ -62,8 +64,8 @@ export interface UnknownEffect {
 
 /** Filters and place of a page, newest first. */
 export interface DecisionPage {
-  /** Default: all endpoints. */
-  readonly endpoint?: string | undefined;
+  /** Null: decisions about the cluster. Default: all. */
+  readonly endpoint?: string | null | undefined;
   readonly kind?: DecisionKind | undefined;
   /** True: only decisions that changed something. False: only decisions that did not. Default: all. */
   readonly changes?: boolean | undefined;
@@ -80,7 +82,7 @@ export interface FoldedDecision {
   readonly run: DecisionRun;
 }
 
-/** Retained per endpoint: three and a half days at one decision every 30 s. */
+/** Retained per endpoint, and of the cluster: three and a half days at one decision every 30 s. */
 const decisionsPerEndpointMax = 10_000;
 /** Old decisions are deleted in batches, so the limit can be exceeded by this many. */
 const pruneEvery = 100;
@@ -92,7 +94,7 @@ export class Decisions {
   readonly #events: Events;
   readonly #retained: number;
   /** By endpoint: decisions recorded since the last pruning. */
-  readonly #unpruned = new Map<string, number>();
+  readonly #unpruned = new Map<string | null, number>();
 
   constructor(db: Database, clock: Clock, events: Events, retained = decisionsPerEndpointMax) {
     this.#db = db;
@@ -123,7 +125,7 @@ export class Decisions {
     const made = { ...decision, id: randomUUID(), atMs: this.#clock.wallMs(), effect: decision.effect ?? null };
     await tx.insertInto('decisions').values(rowOf(made)).execute();
     await this.#prune(tx, keyOf(made.endpoint));
-    return { made, event: made.changes ? await this.#events.record(tx, eventOf(made)) : null };
+    return { made, event: await this.#recordEvent(tx, made) };
   }
 
   /** Stores the effect of a decision. Does nothing if the decision was pruned. */
@@ -144,7 +146,7 @@ export class Decisions {
   /** Newest first, in recording order. For the next page, pass the last id as `before`. */
   async list({ endpoint, kind, changes, untilMs, limit, before }: DecisionPage): Promise<Decision[]> {
     let query = this.#db.selectFrom('decisions').selectAll().orderBy('seq', 'desc').limit(limit);
-    if (endpoint !== undefined) query = query.where('endpoint_key', '=', keyOf(endpoint));
+    if (endpoint !== undefined) query = query.where('endpoint_key', isOrEquals(endpoint), keyOf(endpoint));
     if (kind !== undefined) query = query.where('kind', '=', kind);
     if (changes !== undefined) query = query.where('changes', '=', changes ? 1 : 0);
     if (untilMs !== undefined) query = query.where('at', '<=', Math.floor(untilMs));
@@ -203,25 +205,30 @@ export class Decisions {
     return row === undefined ? null : decisionOf(row);
   }
 
-  async #prune(tx: Transaction, endpointKey: string): Promise<void> {
+  async #recordEvent(tx: Transaction, { id, kind, endpoint, variant, trigger, chosen, reason, changes }: Decision): Promise<PlatformEvent | null> {
+    if (!changes || endpoint === null) return null;
+    return this.#events.record(tx, { kind: 'decision.made', subject: endpoint, detail: { id, kind, variant, trigger, chosen, reason } });
+  }
+
+  async #prune(tx: Transaction, endpointKey: string | null): Promise<void> {
     const unpruned = this.#unpruned.get(endpointKey) ?? pruneEvery; // the number left by an earlier server is unknown, so prune at once
     this.#unpruned.set(endpointKey, (unpruned % pruneEvery) + 1);
     if (unpruned < pruneEvery) return;
     const oldest = await tx
       .selectFrom('decisions')
       .select('seq')
-      .where('endpoint_key', '=', endpointKey)
+      .where('endpoint_key', isOrEquals(endpointKey), endpointKey)
       .orderBy('seq', 'desc')
       .limit(1)
       .offset(this.#retained)
       .executeTakeFirst();
     if (oldest === undefined) return;
-    await tx.deleteFrom('decisions').where('endpoint_key', '=', endpointKey).where('seq', '<=', oldest.seq).execute();
+    await tx.deleteFrom('decisions').where('endpoint_key', isOrEquals(endpointKey), endpointKey).where('seq', '<=', oldest.seq).execute();
   }
 }
 
-function keyOf(endpoint: string): string {
-  return nameKey(endpoint);
+function keyOf(endpoint: string | null): string | null {
+  return endpoint === null ? null : nameKey(endpoint);
 }
 
 async function fill(db: Database | Transaction, { id, effect }: Effect): Promise<void> {
@@ -230,10 +237,6 @@ async function fill(db: Database | Transaction, { id, effect }: Effect): Promise
     .set({ effect: JSON.stringify(effect) })
     .where('id', '=', id)
     .execute();
-}
-
-function eventOf({ id, kind, endpoint, variant, trigger, chosen, reason }: Decision): NewEvent {
-  return { kind: 'decision.made', subject: endpoint, detail: { id, kind, variant, trigger, chosen, reason } };
 }
 
 type DecisionRow = Omit<DecisionsTable, 'seq'>;

@@ -76,7 +76,7 @@ function clusterBody(): ClusterBody {
     moving: [{ worker: 'digits.alltraffic.3.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h2', since: at(3) }],
     pending: [{ worker: 'resnet.alltraffic.1.0', endpoint: 'resnet', host: null, reason, since: at(300) }],
     recent: [placed('1', 'digits.alltraffic.3.0', 'h1', 'h2', 'host-draining'), placed('2', 'digits.alltraffic.3.1', null, 'h3', 'start')],
-    scaling: null,
+    scaling: hostSet(),
     wanted: {
       hosts: 5,
       packed: 2,
@@ -87,6 +87,29 @@ function clusterBody(): ClusterBody {
     as_of: at(0),
     database_away_since: null,
     notes: ['the clock of node b is 61.0 s ahead of that of the database: set it, for example with NTP'],
+  };
+}
+
+function hostSet(): NonNullable<ClusterBody['scaling']> {
+  const decided = { kind: 'host-set', endpoint: null, variant: null, trigger: 'period', changes: true, effect: null, effect_unknown: '' } as const;
+  const inputs = { set: 'gpu', hosts: 3, min: 1, max: 4, wanted: { hosts: 5, reason: 'because' }, others: 0, surplus_s: 0 };
+  const reason = '5 hosts wanted, of at most 4: 9 workers fill 4 hosts of 16 vCPU and 65536 MiB, and one is to spare';
+  const draining = { ...inputs, wanted: { hosts: 2, reason: 'because' }, surplus_s: 600 };
+  const drained = { action: 'drain', hosts: 3, host: 'gpu-2' } as const;
+  return {
+    ...{ set: 'gpu', wanted: 4, hosts: 4, linked: 3, min: 1, max: 4, draining: null, reason },
+    problem: 'Kubernetes answered 403 to a change of the number of hosts of the StatefulSet gpu: it cannot patch',
+    decisions: [
+      {
+        ...{ ...decided, id: 'd2', at: at(50), inputs, reason, explanation: `gpu grows from 3 to 4 hosts: ${reason}` },
+        chosen: { action: 'scale', hosts: 4, host: null },
+        alternatives: [
+          { hosts: 3, text: '1 fewer, as before' },
+          { hosts: 5, text: 'more than the limit of 4' },
+        ],
+      },
+      { ...decided, id: 'd1', at: at(900), inputs: draining, chosen: drained, alternatives: [], reason: 'gpu-2 is the highest', explanation: '' },
+    ],
   };
 }
 
@@ -166,6 +189,11 @@ describe('the page of a cluster', { skip: noBrowser }, () => {
       await page.getByText('digits.alltraffic.3.2 cannot leave.').waitFor();
       await page.getByText('1 warm worker without a model. Devices: local.gpu 1 of 2.').waitFor();
       assert.equal(await page.getByRole('link', { name: 'digits-7' }).getAttribute('href'), '/console/training/digits-7');
+      await page.getByRole('heading', { name: 'Hosts of gpu' }).waitFor();
+      await page.getByText('gpu is not scaled.').waitFor();
+      await page.getByRole('cell', { name: '3 → 4 hosts' }).waitFor();
+      await page.getByText('Not 5 hosts: more than the limit of 4.').waitFor();
+      await page.getByRole('cell', { name: 'gpu-2 drains' }).waitFor();
       await view.assertAccessible();
       await view.assertNoSidewaysScroll();
       await view.screenshot(`cluster-${scheme}`);

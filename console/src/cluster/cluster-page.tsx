@@ -15,6 +15,7 @@ import { Note } from '../kit/page/note.tsx';
 import { PageLayout } from '../kit/page/page.tsx';
 import { useSearchValues } from '../kit/page/search-state.ts';
 import { HostDetail } from './host-detail.tsx';
+import { HostSetCard } from './host-set-card.tsx';
 import { HostTable } from './host-table.tsx';
 import { clockText, NodeLinkCell, NodeMark, vcpus } from './marks.tsx';
 import { PlacementCards } from './placement-cards.tsx';
@@ -53,6 +54,7 @@ export function ClusterPage(): ReactElement {
               <Nodes cluster={cluster} />
               <HostTable hosts={cluster.hosts} open={host} onOpen={(name) => change({ host: name === host ? undefined : name })} />
               {host === undefined || !cluster.hosts.some(({ name }) => name === host) ? null : <HostDetail key={host} name={host} />}
+              {cluster.scaling === null ? null : <HostSetCard scaling={cluster.scaling} />}
               <PlacementCards cluster={cluster} />
             </>
           )

@@ -1,5 +1,6 @@
 /** Bodies of decisions and batching plans: the choice, its inputs, its alternatives, its reason and its measured effect. */
 import { z } from 'zod';
+import { hostSetDecisionShape } from './host-set-decisions.ts';
 import { placementDecisionShape } from './placement-decisions.ts';
 import { chosenScalingBody, scalingAlternativeBody, scalingEffectBody, scalingInputsBody } from './scaling-decision-bodies.ts';
 import { selectionDecisionShape } from './selection-decision-bodies.ts';
@@ -159,11 +160,12 @@ export const scalingDecisionBody = z.strictObject({
 export const selectionDecisionBody = z.strictObject({ ...envelope, ...selectionDecisionShape });
 
 export const placementDecisionBody = z.strictObject({ ...envelope, ...placementDecisionShape });
+export const hostSetDecisionBody = z.strictObject({ ...envelope, ...hostSetDecisionShape });
 export const trainingDecisionBody = z.strictObject({ ...envelope, ...trainingDecisionShape });
 
 /**
- * Any kind: batching (how batches are formed), scaling (the number of instances), selection (the plans that answer), placement (the hosts of workers)
- * or training (whether a trained version is approved).
+ * Any kind: batching (how batches are formed), scaling (the number of instances), selection (the plans that answer), placement (the hosts of workers),
+ * host-set (the number of hosts) or training (whether a trained version is approved).
  */
 export const anyDecisionBody = z.discriminatedUnion('kind', [
   decisionBody,
@@ -171,6 +173,7 @@ export const anyDecisionBody = z.discriminatedUnion('kind', [
   selectionDecisionBody,
   trainingDecisionBody,
   placementDecisionBody,
+  hostSetDecisionBody,
 ]);
 
 export const planBody = z.strictObject({
@@ -206,6 +209,7 @@ export type DecisionBody = z.infer<typeof decisionBody>;
 export type ScalingDecisionBody = z.infer<typeof scalingDecisionBody>;
 export type SelectionDecisionBody = z.infer<typeof selectionDecisionBody>;
 export type PlacementDecisionBody = z.infer<typeof placementDecisionBody>;
+export type HostSetDecisionBody = z.infer<typeof hostSetDecisionBody>;
 export type TrainingDecisionBody = z.infer<typeof trainingDecisionBody>;
 export type AnyDecisionBody = z.infer<typeof anyDecisionBody>;
 export type DecisionStatusBody = z.infer<typeof decisionStatusBody>;

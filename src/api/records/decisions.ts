@@ -30,6 +30,7 @@ import {
   batchingPolicies,
   type DecisionBody,
   type DecisionStatusBody,
+  type HostSetDecisionBody,
   type PlanBody,
   type PolicyBody,
   type PredictionBody,
@@ -37,6 +38,7 @@ import {
   type ScalingDecisionBody,
   type SettingBody,
 } from './decision-bodies.ts';
+import { hostSetDecisionPartsOf } from './host-set-decisions.ts';
 import { placementDecisionPartsOf } from './placement-decisions.ts';
 import {
   chosenScalingBodyOf,
@@ -49,7 +51,7 @@ import { selectionDecisionPartsOf } from './selection-decisions.ts';
 import { trainingDecisionPartsOf } from './training-decisions.ts';
 
 const decisionsQuery = z.strictObject({
-  kind: z.enum(['batching', 'placement', 'scaling', 'selection', 'training']).optional().describe('Default: all.'),
+  kind: z.enum(['batching', 'host-set', 'placement', 'scaling', 'selection', 'training']).optional().describe('Default: all.'),
   changes: z
     .enum(['true', 'false'])
     .transform((word) => word === 'true')
@@ -112,7 +114,7 @@ export function decisionRoutes({
       },
     }),
     apiRoute('GET /decisions', {
-      summary: 'List the decisions for all endpoints, newest first',
+      summary: 'List the decisions for all endpoints and for the cluster, newest first',
       query: decisionsQuery,
       answer: pageBody(anyDecisionBody),
       handle: ({ query }) => pageOf(decisions, query),
@@ -240,14 +242,19 @@ function plannedBodyOf(planned: PlannedFunctions): PlanBody['functions'] {
 /** The stored contents were written by autoscaling and are not validated again. */
 function decisionBodyOf(made: Decision): AnyDecisionBody {
   if (made.kind === 'placement') return { ...envelopeOf(made), ...placementDecisionPartsOf(made) };
+  if (made.kind === 'host-set') return hostSetDecisionBodyOf(made);
   if (made.kind === 'training') return { ...envelopeOf(made), ...trainingDecisionPartsOf(made) };
   if (made.kind === 'selection') return { ...envelopeOf(made), ...selectionDecisionPartsOf(made) };
   return made.kind === 'batching' ? batchingDecisionBodyOf(made) : scalingDecisionBodyOf(made);
 }
 
-/** The members of decisions of every kind. */
-function envelopeOf({ id, endpoint, variant, atMs, trigger, changes, reason, explanation }: Decision) {
-  return { id, endpoint, variant, at: isoTime(atMs), trigger, changes, reason, explanation };
+export function hostSetDecisionBodyOf(made: Decision): HostSetDecisionBody {
+  return { ...envelopeOf(made), ...hostSetDecisionPartsOf(made) };
+}
+
+/** The members of decisions of every kind. Those about the cluster replace the first two. */
+function envelopeOf({ endpoint, variant, id, atMs, trigger, changes, reason, explanation }: Decision) {
+  return { endpoint: endpoint ?? '', variant, id, at: isoTime(atMs), trigger, changes, reason, explanation };
 }
 
 /** `effect_unknown` says why the effect will never be known; `effect` is null then, too. */

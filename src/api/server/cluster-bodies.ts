@@ -12,6 +12,7 @@ import type {
 } from '../../hosts/index.ts';
 import type { Decision } from '../../records/index.ts';
 import { jobOfTask } from '../../training/index.ts';
+import { hostSetDecisionBody } from '../records/decision-bodies.ts';
 import { isoTime } from '../routing/parameters.ts';
 
 const time = z.iso.datetime();
@@ -139,11 +140,15 @@ export const clusterBody = z.strictObject({
   scaling: z
     .strictObject({
       set: z.string(),
+      wanted: z.number().nullable().describe('How many hosts it should have, within its limits; null before that is known.'),
       hosts: z.number().nullable().describe('The number that the engine is to run; null before it was read.'),
+      linked: z.number().describe('How many of them are linked.'),
       min: z.number(),
       max: z.number(),
+      draining: z.string().nullable().describe('The host that is emptied, so that it can end; null without one.'),
       reason: z.string().describe('Of the last decision.'),
       problem: z.string().nullable().describe('Why the engine could not be read or changed; null if it could.'),
+      decisions: z.array(hostSetDecisionBody).describe('The last ones, newest first.'),
     })
     .nullable()
     .describe('The set of hosts that the node that serves scales; null without one.'),

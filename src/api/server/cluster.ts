@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
 import type { ClusterView, HostSetStatus, HostStatus, HostsWanted, WantedHostState } from '../../hosts/index.ts';
+import type { Decision } from '../../records/index.ts';
+import { hostSetDecisionBodyOf } from '../records/decisions.ts';
 import { isoTime } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
@@ -80,7 +82,7 @@ async function change(cluster: ClusterView, host: string, wanted: WantedHostStat
 }
 
 async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
-  const { nodes, hosts, moving, pending, wanted, scaling, recent, asOfMs, databaseAwaySinceMs, notes } = await cluster.status();
+  const { nodes, hosts, moving, pending, wanted, scaling, scaled, recent, asOfMs, databaseAwaySinceMs, notes } = await cluster.status();
   return {
     nodes: nodes.map(nodeBodyOf),
     hosts: hosts.map(hostBodyOf),
@@ -88,7 +90,7 @@ async function statusBodyOf(cluster: ClusterView): Promise<ClusterBody> {
     pending: pending.map((waiting) => waitingBodyOf(waiting, hosts)),
     recent: recent.map(recentPlacementBodyOf),
     wanted: wanted === null ? null : wantedBodyOf(wanted),
-    scaling: scaling === null ? null : scalingBodyOf(scaling),
+    scaling: scaling === null ? null : scalingBodyOf(scaling, scaled),
     as_of: isoTime(asOfMs),
     database_away_since: databaseAwaySinceMs === null ? null : isoTime(databaseAwaySinceMs),
     notes: [...notes],
@@ -99,6 +101,8 @@ function wantedBodyOf({ hosts, packed, spare, tooLarge, reason }: HostsWanted): 
   return { hosts, packed, spare, too_large: tooLarge, reason };
 }
 
-function scalingBodyOf({ name, limits: { min, max }, hosts, reason, problem }: HostSetStatus): NonNullable<ClusterBody['scaling']> {
-  return { set: name, hosts, min, max, reason, problem };
+function scalingBodyOf(status: HostSetStatus, scaled: readonly Decision[]): NonNullable<ClusterBody['scaling']> {
+  const { name: set, limits, ...rest } = status;
+  const decisions = scaled.map(hostSetDecisionBodyOf).filter(({ inputs }) => inputs.set === set);
+  return { set, ...limits, ...rest, decisions };
 }

@@ -224,7 +224,7 @@ export class BatchController {
     const hasEffect = made.effect !== null;
     watched.previous = { id: made.id, setting, predicted, feasible, reason: made.reason, correction, hasEffect };
     watched.variant.apply({ ...setting, decisionId: made.id });
-    const { endpoint, variant } = made;
+    const { endpoint, variant } = watched.variant;
     if (made.changes)
       this.#options.log.info({ endpoint, variant, ...setting, trigger: made.trigger, reason: made.reason }, 'chose a batching setting');
     if (before === feasible) return;

@@ -1,5 +1,6 @@
 /** Tables of a cluster: nodes, hosts, workers, and what moved. */
 import type { ClusterBody, HostBody, HostDetailBody, NodeBody } from '../../api/index.ts';
+import { hostSetChangeText } from './decisions-table.ts';
 import { countText, formatMsText, timeText } from './format.ts';
 import { table } from './table.ts';
 
@@ -33,7 +34,8 @@ export function clusterText(body: ClusterBody): string {
       { title: 'HOST', cell: ({ to }) => to },
       { title: 'WHY', cell: ({ reason }) => reason },
     ]),
-    wantedText(wanted) + scalingText(scaling),
+    wantedText(wanted),
+    scalingText(scaling),
     notes.map((note) => `note: ${note}\n`).join(''),
   ];
   return parts.filter((part) => part !== '').join('\n');
@@ -43,12 +45,27 @@ function wantedText(wanted: ClusterBody['wanted']): string {
   return wanted === null ? '' : `hosts wanted: ${wanted.hosts} (${wanted.reason})\n`;
 }
 
-/** `gpu has 3 of 1 to 10 hosts: …` */
 function scalingText(scaling: ClusterBody['scaling']): string {
   if (scaling === null) return '';
-  const { set, hosts, min, max, reason, problem } = scaling;
-  const text = `${set} has ${hosts ?? 'an unknown number'} of ${min} to ${max} hosts: ${reason}\n`;
-  return problem === null ? text : `${text}note: ${set} is not scaled: ${problem}\n`;
+  const { set, problem, decisions } = scaling;
+  const now = table(
+    [scaling],
+    [
+      { title: 'SET', cell: () => set },
+      { title: 'WANTED', cell: ({ wanted }) => wanted ?? 'not known', align: 'right' },
+      { title: 'HOSTS', cell: ({ hosts }) => hosts ?? 'not known', align: 'right' },
+      { title: 'LINKED', cell: ({ linked }) => linked, align: 'right' },
+      { title: 'LIMITS', cell: ({ min, max }) => `${min} to ${max}` },
+      { title: 'DRAINS', cell: ({ draining }) => draining },
+      { title: 'WHY', cell: ({ reason }) => reason },
+    ],
+  );
+  const changes = table(decisions.slice(0, recentShown), [
+    { title: 'SCALED (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'CHANGE', cell: hostSetChangeText },
+    { title: 'WHY', cell: ({ reason }) => reason },
+  ]);
+  return `${now}${problem === null ? '' : `note: ${set} is not scaled: ${problem}\n`}${changes === '' ? '' : `\n${changes}`}`;
 }
 
 /** `isCurrent`: whether the leases were just read. */

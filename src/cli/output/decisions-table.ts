@@ -2,6 +2,7 @@
 import type {
   AnyDecisionBody,
   DecisionBody,
+  HostSetDecisionBody,
   PlacementDecisionBody,
   PredictionBody,
   ScalingDecisionBody,
@@ -31,6 +32,7 @@ export function allDecisionsText(decisions: readonly AnyDecisionBody[], several:
     selectionText(selection, several),
     trainingText(training, several),
     placementText(placement, several),
+    hostSetText(decisions.filter((decision) => decision.kind === 'host-set')),
   ];
   return texts.filter((text) => text !== '').join('\n');
 }
@@ -84,6 +86,23 @@ function placementText(decisions: readonly PlacementDecisionBody[], several: boo
     { title: 'ZONE', cell: ({ chosen }) => chosen.zone },
     { title: 'WHY', cell: ({ explanation }) => explanation },
   ]);
+}
+
+/** Decisions about the number of hosts of a set. */
+function hostSetText(decisions: readonly HostSetDecisionBody[]): string {
+  return table(decisions, [
+    { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'SET', cell: ({ inputs }) => inputs.set },
+    { title: 'WANTED', cell: ({ inputs }) => inputs.wanted?.hosts ?? null, align: 'right' },
+    { title: 'CHANGE', cell: hostSetChangeText },
+    { title: 'WHY', cell: ({ explanation }) => explanation },
+  ]);
+}
+
+/** `2 to 3 hosts`, `gpu-2 drains`, `gpu-2 returns`. */
+export function hostSetChangeText({ inputs, chosen: { action, hosts, host } }: HostSetDecisionBody): string {
+  if (action === 'scale') return `${inputs.hosts} to ${hosts} hosts`;
+  return `${host} ${action === 'drain' ? 'drains' : 'returns'}`;
 }
 
 /** Scaling decisions: the load of the last slot, the instances before and after, and the effect. */

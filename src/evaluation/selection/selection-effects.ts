@@ -93,7 +93,7 @@ export class SelectionEffects {
     const ageMs = nowMs - made.atMs;
     if (ageMs < measureEveryMs) return false;
     if (ageMs > measuredForMs) return true;
-    const effect = await selectionEffect(store, made, nowMs);
+    const effect = await selectionEffect(store, endpoint, made, nowMs);
     if (effect !== null) await decisions.fillEffect({ id: made.id, effect });
     return true;
   }
@@ -102,7 +102,8 @@ export class SelectionEffects {
 /** From the first full minute after the decision; null if nothing was answered since. */
 async function selectionEffect(
   store: SelectionEffectsOptions['store'],
-  { endpoint, variant, atMs, chosen }: Decision,
+  endpoint: string,
+  { variant, atMs, chosen }: Decision,
   nowMs: number,
 ): Promise<SelectionEffect | null> {
   const metricKey = variantMetricKey(penstockNamespace, endpoint, variant);

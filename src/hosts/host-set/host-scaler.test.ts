@@ -7,7 +7,7 @@ import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import type { ControllerTerm } from '../../cluster/index.ts';
 import { openLogs } from '../../logs/index.ts';
-import { Audit, Events } from '../../records/index.ts';
+import { Audit, Decisions, Events } from '../../records/index.ts';
 import type { OpenDatabase } from '../../storage/index.ts';
 import { HostStates } from '../host-states.ts';
 import type { HostsWanted } from '../hosts-wanted.ts';
@@ -35,7 +35,7 @@ describe('a set of hosts', () => {
   beforeEach(async () => {
     const { db } = opened;
     await db.updateTable('cluster_roles').set({ holder: null, incarnation: null, epoch: 0 }).execute();
-    for (const table of ['cluster_host_sets', 'cluster_hosts', 'cluster_nodes', 'events'] as const) await db.deleteFrom(table).execute();
+    for (const table of ['cluster_host_sets', 'cluster_hosts', 'cluster_nodes', 'decisions', 'events'] as const) await db.deleteFrom(table).execute();
     clock = new VirtualClock(1_000_000);
     hosts = new MemoryHosts();
     const events = new Events(db, clock);
@@ -73,7 +73,9 @@ describe('a set of hosts', () => {
       },
     };
     const log = openLogs(null, 'silent').platform;
-    const deps = { db, clock, log, events: new Events(db, clock), states, hosts, placements, term: () => term };
+    const events = new Events(db, clock);
+    const decisions = new Decisions(db, clock, events);
+    const deps = { db, clock, log, events, decisions, states, hosts, placements, term: () => term };
     const set = new KubernetesSet(kubernetesPlace(server.environment, server.folder), 'gpu');
     return new HostScaler(deps, { name: 'gpu', limits: { min: 1, max: 4 }, set });
   };
@@ -99,6 +101,8 @@ describe('a set of hosts', () => {
     clock.advance(tenMinutes);
     await home.round();
   };
+  const decisions = async () =>
+    (await new Decisions(opened.db, clock, new Events(opened.db, clock)).list({ endpoint: null, kind: 'host-set', limit: 99 })).toReversed();
   const events = async (): Promise<string[]> => {
     const rows = await opened.db.selectFrom('events').select(['kind', 'subject', 'detail']).orderBy('seq').execute();
     return rows
@@ -108,6 +112,58 @@ describe('a set of hosts', () => {
         return kind === 'host-set.failed' ? `failed: ${problem}` : `${from} to ${to} by ${epoch}`;
       });
   };
+
+  test('has a decision for each change, drain and return: from what, to how many, and why', async () => {
+    const home = await becomeHome('a');
+    await emptyHighest(home, 3, true);
+    assert.equal(home.status.draining, 'gpu-2');
+    need(3);
+    await home.round();
+    need(9);
+    await home.round();
+    const made = await decisions();
+    assert.deepEqual(
+      made.map(({ explanation }) => explanation),
+      [
+        'gpu grows from 1 to 3 hosts: 3 hosts wanted: 3 workers',
+        'gpu-2 is drained, so that gpu can shrink from 3 to 2 hosts: 2 hosts wanted: 2 workers; gpu-2 is the highest',
+        'gpu-2 takes workers again: 3 hosts wanted: 3 workers',
+        'gpu grows from 3 to 4 hosts: 9 hosts wanted, of at most 4: 9 workers',
+      ],
+    );
+    const limits = { set: 'gpu', min: 1, max: 4, others: 0 };
+    assert.deepEqual(made[1]?.inputs, { ...limits, hosts: 3, wanted: { hosts: 2, reason: '2 workers' }, surplusMs: tenMinutes });
+    assert.deepEqual(made[1]?.chosen, { action: 'drain', hosts: 3, host: 'gpu-2' });
+    assert.deepEqual(made.at(-1)?.alternatives, [
+      { hosts: 3, text: '1 fewer, as before' },
+      { hosts: 9, text: 'more than the limit of 4' },
+    ]);
+    assert.deepEqual(
+      made.map(({ endpoint, variant, changes }) => [endpoint, variant, changes]),
+      made.map(() => [null, '', true]),
+    );
+    const { wanted: wants, hosts: runs, linked } = home.status;
+    assert.deepEqual([wants, runs, linked], [4, 4, 3]);
+  });
+
+  test('has no decision for a change that the engine rejects, and one for a change that the next home completes', async () => {
+    const old = await becomeHome('a');
+    need(3);
+    server.verbs.delete('patch');
+    await old.round();
+    server.verbs.add('patch');
+    assert.deepEqual(await decisions(), []);
+    server.before = async (method) => {
+      if (method === 'PATCH') server.instead = (response) => (response.destroy(), true);
+    };
+    await old.round();
+    server.before = async () => undefined;
+    server.instead = () => false;
+    need(2); // as the next home sees it, which does not change why the first one decided
+    await (await becomeHome('b')).round();
+    const [only, ...others] = await decisions();
+    assert.deepEqual([only?.explanation, others.length], ['gpu grows from 1 to 3 hosts: 3 hosts wanted: 3 workers', 0]);
+  });
 
   test('grows to what is wanted, within its bounds, and each change is an event with its reason', async () => {
     const home = await becomeHome('a');
@@ -264,7 +320,7 @@ describe('a set of hosts', () => {
     await home.round();
     await home.round();
     assert.deepEqual([server.replicas('gpu'), lost], [3, 1]);
-    assert.deepEqual((await events()).slice(1), ['null to 3 by 1']);
+    assert.deepEqual((await events()).slice(1), ['1 to 3 by 1']);
   });
 
   test('waits with a change of an earlier home to fewer hosts while the host has workers again', async () => {

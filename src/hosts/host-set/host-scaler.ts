@@ -10,13 +10,14 @@ import { type Clock, Loop } from '../../clock.ts';
 import { type ControllerTerm, Deposed } from '../../cluster/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
-import type { Events } from '../../records/index.ts';
+import type { Decisions, Events } from '../../records/index.ts';
 import type { Database } from '../../storage/index.ts';
 import type { HostStates } from '../host-states.ts';
 import type { HostsView, ObservedHost } from '../hosts-view.ts';
 import type { HostsWanted } from '../hosts-wanted.ts';
 import { decideHostCount, type HostOfSet, type HostSetDecision, type HostSetLimits, type HostSetObservation } from './decide-host-count.ts';
 import { type HostSet, type HostSetCount, ordinalOf } from './host-set.ts';
+import { type ChosenHostSet, type DecidedHostSet, type HostSetInputs, hostSetInputs } from './host-set-decisions.ts';
 import { type HostSetRow, HostSetRows, type SentChange } from './host-set-rows.ts';
 
 export interface HostScalerDeps {
@@ -24,6 +25,7 @@ export interface HostScalerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Pick<Events, 'record' | 'publish' | 'recordAndPublish'>;
+  readonly decisions: Pick<Decisions, 'recordIn'>;
   readonly states: HostStates;
   readonly hosts: HostsView;
   readonly placements: { readonly wanted: HostsWanted | null };
@@ -41,8 +43,14 @@ export interface HostScalerOptions {
 export interface HostSetStatus {
   readonly name: string;
   readonly limits: HostSetLimits;
+  /** How many hosts it should have, within its limits; null before that is known. */
+  readonly wanted: number | null;
   /** The number that the engine runs; null before it was read. */
   readonly hosts: number | null;
+  /** How many of them are linked. */
+  readonly linked: number;
+  /** The host that is emptied, so that it can end; null without one. */
+  readonly draining: string | null;
   /** Of the last decision. */
   readonly reason: string;
   /** Why the engine could not be read or changed; null if it could. */
@@ -59,6 +67,8 @@ export class HostScaler {
   readonly #rows: HostSetRows;
   readonly #loop: Loop;
   #hosts: number | null = null;
+  #wanted: number | null = null;
+  #draining: number | null = null;
   #reason = 'it has not been decided yet';
   #problem: string | null = null;
   /** By the monotonic clock: when the present number was needed last, and since when a host is emptied. */
@@ -84,7 +94,10 @@ export class HostScaler {
 
   get status(): HostSetStatus {
     const { name, limits } = this.#options;
-    return { name, limits, hosts: this.#hosts, reason: this.#reason, problem: this.#problem };
+    const hosts = this.#hosts;
+    const linked = this.#known().filter(({ link, ordinal }) => link === 'linked' && ordinal < (hosts ?? 0)).length;
+    const draining = this.#draining === null ? null : `${name}-${this.#draining}`;
+    return { name, limits, wanted: this.#wanted, hosts, linked, draining, reason: this.#reason, problem: this.#problem };
   }
 
   /** One decision. A failure of the engine is reported once, and tried again in the next round. */
@@ -110,25 +123,31 @@ export class HostScaler {
     this.#hosts = count.hosts;
     // After the engine was asked, not before: a home that was stopped meanwhile finds that it was replaced.
     const row = await this.#rows.read();
+    this.#draining = row.draining;
     if (row.sent !== null) return this.#settle(term, row.sent, count);
     const observed = this.#observe(count, row);
     const decision = decideHostCount(observed);
     if (decision.needed === null || decision.needed >= count.hosts) this.#neededAtMs = this.#deps.clock.nowMs();
     this.#reason = decision.reason;
-    await this.#act(term, decision, count);
+    this.#wanted = decision.needed;
+    await this.#act(term, decision, count, hostSetInputs(observed));
   }
 
-  async #act(term: ControllerTerm, decision: HostSetDecision, count: HostSetCount): Promise<void> {
+  async #act(term: ControllerTerm, decision: HostSetDecision, { hosts: before, version }: HostSetCount, inputs: HostSetInputs): Promise<void> {
     if (decision.action === 'keep') return;
+    const { reason } = decision;
     if (decision.action === 'scale') {
-      const { hosts, reason } = decision;
-      const change: SentChange = { hosts, version: count.version, epoch: term.epoch, reason };
+      const change: SentChange = { hosts: decision.hosts, version, epoch: term.epoch, reason, inputs };
       await this.#rows.sending(term, change);
-      return this.#send(term, change, count.hosts);
+      return this.#send(term, change);
     }
     const { action, ordinal } = decision;
+    const decided = (chosen: ChosenHostSet['action']): DecidedHostSet => {
+      return { inputs, reason, chosen: { action: chosen, hosts: before, host: `${this.#options.name}-${ordinal}` } };
+    };
     if (action === 'drain') {
-      await this.#rows.setDraining(term, ordinal);
+      await this.#rows.setDraining(term, ordinal, decided('drain'));
+      this.#draining = ordinal;
       await this.#setState(ordinal, 'draining');
       return;
     }
@@ -137,15 +156,15 @@ export class HostScaler {
       this.#neededAtMs = this.#deps.clock.nowMs();
       await this.#setState(ordinal, 'ready');
     } else await this.#forget(ordinal);
-    await this.#rows.setDraining(term, null);
+    await this.#rows.setDraining(term, null, action === 'restore' ? decided('restore') : null);
+    this.#draining = null;
   }
 
   /** A change of which it is not known whether it was made: made again, for the same version, unless the set has another one by now. */
   async #settle(term: ControllerTerm, sent: SentChange, count: HostSetCount): Promise<void> {
     if (sent.version !== count.version) {
       // Made, or never to be made.
-      const event = sent.hosts === count.hosts ? this.#scaled(term, sent, null) : null;
-      return this.#rows.settled(term, event);
+      return this.#rows.settled(term, sent.hosts === count.hosts ? this.#scaled(term, sent) : null);
     }
     const used = this.#known().find((host) => host.ordinal >= sent.hosts && host.link !== 'lost' && host.workers > 0);
     if (used !== undefined) {
@@ -153,24 +172,24 @@ export class HostScaler {
       return;
     }
     this.#reason = sent.reason;
-    await this.#send(term, { ...sent, epoch: term.epoch }, count.hosts);
+    await this.#send(term, { ...sent, epoch: term.epoch });
   }
 
-  async #send(term: ControllerTerm, change: SentChange, before: number): Promise<void> {
+  async #send(term: ControllerTerm, change: SentChange): Promise<void> {
     const made = await this.#options.set.write(change).catch(async (error: unknown) => {
       const isRejected = error instanceof PlatformError && error.code !== 'unavailable';
       if (isRejected) await this.#rows.settled(term, null);
       throw error;
     });
     if (made !== null) this.#hosts = made.hosts;
-    await this.#rows.settled(term, made === null ? null : this.#scaled(term, change, before));
+    await this.#rows.settled(term, made === null ? null : this.#scaled(term, change));
   }
 
-  #scaled({ epoch }: ControllerTerm, { hosts, reason }: SentChange, before: number | null) {
+  #scaled({ epoch }: ControllerTerm, change: SentChange) {
     const { name, limits } = this.#options;
-    const { wanted } = this.#deps.placements;
-    const detail = { before, hosts, reason, epoch, ...limits, wanted: wanted?.hosts ?? null };
-    return { kind: 'host-set.scaled', subject: name, detail } as const;
+    const { hosts, reason, inputs } = change;
+    const detail = { before: inputs?.hosts ?? null, hosts, reason, epoch, ...limits, wanted: inputs?.wanted?.hosts ?? null };
+    return { change, event: { kind: 'host-set.scaled', subject: name, detail } } as const;
   }
 
   #observe({ hosts }: HostSetCount, { draining }: HostSetRow): HostSetObservation {

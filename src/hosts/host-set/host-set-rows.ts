@@ -3,13 +3,16 @@
  * writes it.
  */
 import { asController, type ControllerTerm } from '../../cluster/index.ts';
-import type { Events, NewEvent } from '../../records/index.ts';
-import type { Database } from '../../storage/index.ts';
+import type { Decisions, Events, NewEvent } from '../../records/index.ts';
+import type { Database, Transaction } from '../../storage/index.ts';
 import type { HostSetChange } from './host-set.ts';
+import { type DecidedHostSet, type HostSetInputs, hostSetDecision } from './host-set-decisions.ts';
 
 /** A change that was sent to the engine, or was about to be, and of which it is not known whether it was made. */
 export interface SentChange extends HostSetChange {
   readonly reason: string;
+  /** Null: an earlier version of Penstock sent it. */
+  readonly inputs: HostSetInputs | null;
 }
 
 export interface HostSetRow {
@@ -21,6 +24,7 @@ export interface HostSetRow {
 interface HostSetRowsDeps {
   readonly db: Database;
   readonly events: Pick<Events, 'record' | 'publish'>;
+  readonly decisions: Pick<Decisions, 'recordIn'>;
 }
 
 /** All that writes throws `Deposed` if another node is the home by now. */
@@ -36,39 +40,52 @@ export class HostSetRows {
   async read(): Promise<HostSetRow> {
     const row = await this.#deps.db.selectFrom('cluster_host_sets').selectAll().where('name', '=', this.#name).executeTakeFirst();
     if (row === undefined) return { draining: null, sent: null };
-    const { draining, hosts, version, epoch, reason } = row;
-    return { draining, sent: hosts === null || version === null ? null : { hosts, version, epoch: Number(epoch), reason: reason ?? '' } };
+    const { draining, hosts, version, epoch, reason, inputs } = row;
+    if (hosts === null || version === null) return { draining, sent: null };
+    const decided = inputs === null ? null : (JSON.parse(inputs) as HostSetInputs);
+    return { draining, sent: { hosts, version, epoch: Number(epoch), reason: reason ?? '', inputs: decided } };
   }
 
-  async setDraining(term: ControllerTerm, draining: number | null): Promise<void> {
-    await this.#write(term, { draining });
+  /** `decided`: why the host is emptied, or is not any more. Null: it has ended. */
+  async setDraining(term: ControllerTerm, draining: number | null, decided: DecidedHostSet | null): Promise<void> {
+    await this.#write(term, { draining }, async (tx) => {
+      if (decided !== null) await this.#deps.decisions.recordIn(tx, hostSetDecision(decided));
+    });
   }
 
   /** Before the engine is asked: the next home finds what may still arrive there. */
-  async sending(term: ControllerTerm, { hosts, version, epoch, reason }: SentChange): Promise<void> {
-    await this.#write(term, { hosts, version, epoch, reason });
+  async sending(term: ControllerTerm, { hosts, version, epoch, reason, inputs }: SentChange): Promise<void> {
+    await this.#write(term, { hosts, version, epoch, reason, inputs: inputs === null ? null : JSON.stringify(inputs) });
   }
 
-  /** `event`: that the change was made. */
-  async settled(term: ControllerTerm, event: NewEvent | null): Promise<void> {
-    await this.#write(term, { hosts: null, version: null, epoch: null, reason: null }, event);
+  /** `made`: null if the change was not made. Otherwise it is a decision, and `event` tells of it. */
+  async settled(term: ControllerTerm, made: { readonly change: SentChange; readonly event: NewEvent } | null): Promise<void> {
+    const { events, decisions } = this.#deps;
+    const recorded = await this.#write(term, { hosts: null, version: null, epoch: null, reason: null, inputs: null }, async (tx) => {
+      if (made === null) return null;
+      const { inputs, hosts, reason } = made.change;
+      if (inputs !== null) {
+        const chosen = { action: 'scale', hosts, host: null } as const;
+        await decisions.recordIn(tx, hostSetDecision({ inputs, chosen, reason }));
+      }
+      return events.record(tx, made.event);
+    });
+    if (recorded !== null) events.publish(recorded);
   }
 
-  async #write(
+  #write<T = void>(
     term: ControllerTerm,
     values: Readonly<Record<string, number | string | null>>,
-    event: NewEvent | null = null,
-  ): Promise<void> {
-    const { db, events } = this.#deps;
+    record: (tx: Transaction) => Promise<T> = async () => undefined as T,
+  ): Promise<T> {
     const name = this.#name;
-    const recorded = await asController(db, term, async (tx) => {
+    return asController(this.#deps.db, term, async (tx) => {
       await tx
         .insertInto('cluster_host_sets')
         .values({ name, ...values })
         .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
         .execute();
-      return event === null ? null : events.record(tx, event);
+      return record(tx);
     });
-    if (recorded !== null) events.publish(recorded);
   }
 }

@@ -143,3 +143,14 @@ export async function createHostSets(db: AnyDatabase, dialect: Dialect): Promise
     .addColumn('reason', 'text')
     .execute();
 }
+
+/** Decisions about the cluster, which have no endpoint. A decision about a set of hosts is made when its change is, from what the row has. */
+export async function addClusterDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  if (dialect === 'sqlite') return;
+  for (const name of ['endpoint_key', 'endpoint'])
+    await db.schema
+      .alterTable('decisions')
+      .alterColumn(name, (column) => column.dropNotNull())
+      .execute();
+  await db.schema.alterTable('cluster_host_sets').addColumn('inputs', 'text').execute();
+}

@@ -113,6 +113,8 @@ export interface ClusterHostSetsTable {
   /** Of the home that sent it. */
   epoch: number | null;
   reason: string | null;
+  /** JSON: what the change was decided from. */
+  inputs: string | null;
 }
 
 /** One row: all keys of the servers that share the database. */

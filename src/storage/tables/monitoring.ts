@@ -66,9 +66,10 @@ export interface DecisionsTable {
   seq: Generated<number>;
   id: string;
   at: number;
-  kind: 'batching' | 'placement' | 'scaling' | 'selection' | 'training';
-  endpoint_key: string;
-  endpoint: string;
+  kind: 'batching' | 'host-set' | 'placement' | 'scaling' | 'selection' | 'training';
+  /** Null, as the next one, for a decision about the cluster. SQLite, which has no cluster, does not allow it. */
+  endpoint_key: string | null;
+  endpoint: string | null;
   variant: string;
   trigger: string;
   /** Whether the decision changed anything. */

@@ -31,6 +31,8 @@ export interface DecisionText {
 
 export function formatDecision(decision: AnyDecisionBody): DecisionText {
   if (decision.kind === 'placement') return formatPlacementDecision(decision);
+  // About the cluster: no endpoint has such a decision.
+  if (decision.kind === 'host-set') return { title: decision.explanation, why: decision.reason, heads: [], alternatives: [], effect: [] };
   if (decision.kind === 'training') return formatTrainingDecision(decision);
   if (decision.kind === 'selection') return formatSelectionDecision(decision);
   return decision.kind === 'batching' ? formatBatchingDecision(decision) : formatScalingDecision(decision);

@@ -103,7 +103,7 @@ async function read(client: Client, of: string, query: ClientQuery): Promise<[re
 
 function decisionEntry(body: AnyDecisionBody): Entry {
   const { id, at, endpoint, kind, explanation } = body;
-  return { key: id, at, endpoint, what: kind, text: explanation, body };
+  return { key: id, at, endpoint: endpoint ?? '', what: kind, text: explanation, body };
 }
 
 function updateEntry(body: UpdateBody): Entry {

@@ -33,6 +33,14 @@ const host: HostBody = {
   worker_count: 5,
   task_count: 0,
 };
+const decided = { kind: 'host-set', endpoint: null, variant: null, at, trigger: 'period', changes: true, effect: null, effect_unknown: '' } as const;
+const inputs = { set: 'gpu', hosts: 2, min: 1, max: 10, wanted: { hosts: 3, reason: 'because' }, others: 0, surplus_s: 0 };
+const grown = { action: 'scale', hosts: 3, host: null } as const;
+const drained = { action: 'drain', hosts: 3, host: 'gpu-2' } as const;
+const decisions: NonNullable<ClusterBody['scaling']>['decisions'] = [
+  { ...decided, id: '3', inputs, alternatives: [], chosen: grown, reason: '3 hosts wanted: because', explanation: 'gpu grows from 2 to 3 hosts' },
+  { ...decided, id: '2', inputs, alternatives: [], chosen: drained, reason: 'gpu-2 is the highest', explanation: 'gpu-2 is drained' },
+];
 const standby = { state: 'stands by' as const, version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: 0 };
 const cluster: ClusterBody = {
   nodes: [
@@ -80,7 +88,10 @@ const cluster: ClusterBody = {
     },
   ],
   wanted: { hosts: 4, packed: 2, spare: 2, too_large: 0, reason: 'because' },
-  scaling: { set: 'gpu', hosts: 3, min: 1, max: 10, reason: '4 hosts wanted: because', problem: 'no answer' },
+  scaling: {
+    ...{ set: 'gpu', wanted: 4, hosts: 3, linked: 2, min: 1, max: 10, draining: null },
+    ...{ reason: '4 hosts wanted: because', problem: 'no answer', decisions },
+  },
   as_of: at,
   database_away_since: null,
   notes: ['the clock of node b is 3.0 s behind'],
@@ -141,8 +152,14 @@ PLACED (UTC)         WORKER        HOST  WHY
 2026-11-30 10:00:00  digits.a.1.1  h1    h1 has 8 of 16 vCPU free
 
 hosts wanted: 4 (because)
-gpu has 3 of 1 to 10 hosts: 4 hosts wanted: because
+
+SET  WANTED  HOSTS  LINKED  LIMITS   WHY
+gpu       4      3       2  1 to 10  4 hosts wanted: because
 note: gpu is not scaled: no answer
+
+SCALED (UTC)         CHANGE        WHY
+2026-11-30 10:00:00  2 to 3 hosts  3 hosts wanted: because
+2026-11-30 10:00:00  gpu-2 drains  gpu-2 is the highest
 
 note: the clock of node b is 3.0 s behind
 `,
@@ -155,6 +172,14 @@ note: the clock of node b is 3.0 s behind
     const { stdout } = await runAgainst((_, response) => response.end(JSON.stringify(away)), ['cluster', 'status']);
     assert.match(stdout, /^h1 +a +draining, ends 10:00:40 /m);
     assert.match(stdout, /^a +serves +not known +right/m);
+  });
+
+  test('has decisions that penstock decisions lists as well', async () => {
+    const answer: RequestListener = ({ url = '' }, response) =>
+      response.end(JSON.stringify({ items: url.includes('/decisions') ? decisions : [], next: null }));
+    const { code, stdout } = await runAgainst(answer, ['decisions']);
+    assert.equal(code, 0);
+    assert.match(stdout, /^WHEN \(UTC\) +SET +WANTED +CHANGE +WHY\n.* gpu +3 +gpu-2 drains +gpu-2 is drained\n.* gpu +3 +2 to 3 hosts +gpu grows from 2 to 3 hosts$/m);
   });
 
   test('is the body of the API as JSON', async () => {
