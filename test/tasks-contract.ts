@@ -148,7 +148,7 @@ export async function prepared(
   inputs: Readonly<Record<string, TaskInput>>,
 ): Promise<PreparedTaskAddress> {
   const folder = join(parent, ...id.split('/').slice(0, 2));
-  const { at, paths } = await tasks.prepare({ id, folder, threads: 1, memoryMiB: 256, environment: null });
+  const { at, paths } = await tasks.prepare({ id, folder, name: id, threads: 1, memoryMiB: 256, environment: null });
   assert.equal(at.host, host);
   for (const [path, input] of Object.entries(inputs)) await tasks.put(at, path, input);
   return { ...at, ml: paths.ml };

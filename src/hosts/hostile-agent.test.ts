@@ -9,6 +9,7 @@ import type { Frame } from '../runtime/index.ts';
 import type { HomeArchive } from './host-objects.ts';
 import { hostKinds } from './link/host-frames.ts';
 import type { WorkerReport } from './link/reports.ts';
+import { noListener } from './placed-options.ts';
 import type { PlacedProvider } from './placed-provider.ts';
 import { specDigest } from './remote-worker.ts';
 
@@ -129,7 +130,7 @@ test('workers of another host are not its to report', async () => {
   await fixture.openHost('h2');
   home.follow(
     { wantedOf: (host) => (host === 'liar' ? 'cordoned' : 'ready') },
-    { placed: () => undefined, rejected: () => undefined, sentWrongBytes: () => undefined },
+    noListener,
   );
   await home.start(workerSpec('test_affine', { id: 'w' }));
   const { pid } = await viewWhere(home, ({ state }) => state === 'ready');

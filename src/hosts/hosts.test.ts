@@ -5,6 +5,7 @@ import { floats, HostsFixture, slowRun, until, viewWhere, workerSpec } from '../
 import { devicePlaces, type Provider, type WorkerSpec, type WorkerView } from '../providers/index.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { type ServingLink, WorkerLost } from '../runtime/index.ts';
+import { noListener } from './placed-options.ts';
 import type { PlacedProvider } from './placed-provider.ts';
 import type { NewPlacement } from './placement-decisions.ts';
 
@@ -20,7 +21,7 @@ const pidOf = (provider: Provider, id: string) => provider.list().find(({ spec }
 function follow(home: PlacedProvider, placements: NewPlacement[]): void {
   home.follow(
     { wantedOf: () => 'ready' },
-    { placed: (each) => placements.push(each), rejected: () => undefined, sentWrongBytes: () => undefined },
+    { ...noListener, placed: (each) => placements.push(each) },
   );
 }
 

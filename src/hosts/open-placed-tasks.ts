@@ -7,6 +7,7 @@ import type { KnownRequirements } from './known-requirements.ts';
 import type { LinkedHosts } from './linked-hosts.ts';
 import type { PlacedProviderOptions } from './placed-options.ts';
 import { PlacedTasks } from './placed-tasks.ts';
+import type { NewTaskPlacement } from './placement-decisions.ts';
 import type { RemoteHost } from './remote-host.ts';
 import { TaskPlacement } from './task-placement.ts';
 
@@ -17,13 +18,14 @@ interface PlacedTasksParts {
   readonly observed: () => readonly ObservedHost[];
   /** What the operator wants of a host; a host that stops is draining. */
   readonly wantedOf: (host: string) => WantedHostState;
+  readonly onPlaced: (placement: NewTaskPlacement) => void;
   /** Whether its agent stops. */
   readonly isLeaving: (host: string) => boolean;
 }
 
 export function openPlacedTasks(
   { clock, log, local, home: { name: home }, taskLostMs: lostMs }: PlacedProviderOptions,
-  { linked, needs, observed, wantedOf, isLeaving }: PlacedTasksParts,
+  { linked, needs, observed, wantedOf, onPlaced, isLeaving }: PlacedTasksParts,
 ): PlacedTasks {
   const others = (): readonly ObservedHost[] => observed().filter(({ isHome }) => !isHome);
   const chooser = new TaskPlacement({
@@ -35,5 +37,5 @@ export function openPlacedTasks(
     if (isLeaving(host.name)) return { why: 'stopping', withinMs: host.endsInMs };
     return wantedOf(host.name) === 'draining' ? { why: 'draining', withinMs: null } : undefined;
   };
-  return new PlacedTasks({ clock, log, local: local.tasks, home, linked, chooser, evictionOf, ...defined({ lostMs }) });
+  return new PlacedTasks({ clock, log, local: local.tasks, home, linked, chooser, onPlaced, evictionOf, ...defined({ lostMs }) });
 }

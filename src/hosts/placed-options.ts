@@ -3,7 +3,7 @@ import type { LocalProvider, Provider, Tasks } from '../providers/index.ts';
 import type { PlacedSpec } from './hosts-view.ts';
 import type { HomePython } from './known-requirements.ts';
 import type { LinkedHostsDeps } from './linked-hosts.ts';
-import type { NewPlacement } from './placement-decisions.ts';
+import type { NewPlacement, NewTaskPlacement } from './placement-decisions.ts';
 
 /** What is placed besides: the machine of the home. */
 export interface HomeMachine {
@@ -16,11 +16,17 @@ export interface HomeMachine {
 /** Where workers are placed, for records of it. */
 export interface PlacementListener {
   readonly placed: (placement: NewPlacement) => void;
+  readonly taskPlaced: (placement: NewTaskPlacement) => void;
   /** A start found no host; its caller tries again. */
   readonly rejected: (worker: PlacedSpec, reason: string) => void;
   /** A host says that another one has sent it bytes that are not those of the object. */
   readonly sentWrongBytes: (host: string, sha256: string, toHost: string) => void;
 }
+
+const ignore = (): void => undefined;
+
+/** Records nothing. */
+export const noListener: PlacementListener = { placed: ignore, taskPlaced: ignore, rejected: ignore, sentWrongBytes: ignore };
 
 /** The provider of the machine of the home, without what only it can link. */
 export type HomeProvider = Omit<Pick<LocalProvider, keyof LocalProvider>, 'link' | 'open' | 'tasks'> & Provider & { readonly tasks: Tasks };

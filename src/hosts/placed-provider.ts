@@ -12,7 +12,7 @@ import type { HostsView } from './hosts-view.ts';
 import { KnownRequirements } from './known-requirements.ts';
 import { LinkedHosts } from './linked-hosts.ts';
 import { openPlacedTasks } from './open-placed-tasks.ts';
-import type { HomeProvider, PlacedProviderOptions, PlacementListener } from './placed-options.ts';
+import { type HomeProvider, noListener, type PlacedProviderOptions, type PlacementListener } from './placed-options.ts';
 import type { PlacedTasks } from './placed-tasks.ts';
 import { PlacementRounds } from './placement-rounds.ts';
 import { unplacedView } from './unplaced-workers.ts';
@@ -31,7 +31,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
   readonly #listeners = new Set<(view: WorkerView) => void>();
   readonly #endListeners = new Set<(id: string, exit: WorkerExit | null) => void>();
   readonly #hostListeners = new Set<() => void>();
-  #listener: PlacementListener = { placed: () => undefined, rejected: () => undefined, sentWrongBytes: () => undefined };
+  #listener: PlacementListener = noListener;
 
   constructor(options: PlacedProviderOptions) {
     super(options.local);
@@ -47,6 +47,7 @@ export class PlacedProvider extends HomeParts implements HomeProvider {
       needs: requirements,
       observed: () => places.observed(),
       wantedOf: (host) => places.wanted(host),
+      onPlaced: (placement) => this.#listener.taskPlaced(placement),
       isLeaving: (host) => places.leaving.has(host),
     });
     this.#starts = new WorkerStarts({

@@ -25,6 +25,7 @@ import type { HostChoice } from './choose-host.ts';
 import type { WorkerSize } from './host.ts';
 import type { HostTasks } from './host-tasks.ts';
 import type { LinkedHosts } from './linked-hosts.ts';
+import type { NewTaskPlacement } from './placement-decisions.ts';
 import type { RemoteHost } from './remote-host.ts';
 
 /** The supervisor of a task ends it after 10 minutes without a home, and it may take another minute to stop. */
@@ -52,6 +53,7 @@ export interface PlacedTasksDeps {
   readonly home: string;
   readonly linked: Pick<LinkedHosts, 'hosts' | 'host'>;
   readonly chooser: TaskChooser;
+  readonly onPlaced: (placement: NewTaskPlacement) => void;
   /** Why tasks should leave a host; undefined if they may stay. */
   readonly evictionOf: (host: RemoteHost) => TaskEviction | undefined;
   /** How long a host may be away before its tasks are lost, in milliseconds. */
@@ -132,7 +134,7 @@ export class PlacedTasks implements Tasks {
       this.#wanted.set(id, host);
       try {
         const prepared = await this.#hostOf(host).prepare(request);
-        this.#deps.log.info({ task: id, host, reason }, 'a task is placed');
+        this.#placed(request, host, choice.reason);
         return { ...prepared, reason };
       } catch (error) {
         this.#wanted.delete(id);
@@ -142,8 +144,14 @@ export class PlacedTasks implements Tasks {
       }
     }
     this.#wanted.set(id, null);
-    if (reason !== null) this.#deps.log.info({ task: id, reason }, 'a task stays on the machine of the home');
+    if (reason !== null) this.#placed(request, this.#deps.home, reason);
     return { ...(await this.#deps.local.prepare(request)), machine: this.#deps.home, reason };
+  }
+
+  #placed({ id, name, threads, memoryMiB }: TaskRequest, host: string, reason: string): void {
+    const { log, onPlaced } = this.#deps;
+    log.info({ task: id, host, reason }, 'a task is placed');
+    onPlaced({ id, name, host, reason, cpuMilli: 1000 * threads, memoryMiB });
   }
 
   async makeFolders(at: TaskAddress, paths: readonly string[]): Promise<void> {

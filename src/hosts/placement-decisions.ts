@@ -1,7 +1,7 @@
 /** Decisions about hosts of workers, as they are recorded. Pure. */
 import type { NewDecision } from '../records/index.ts';
 import { chooseFrom } from './choose-host.ts';
-import type { HostFacts, PlacedWorker } from './host.ts';
+import type { HostFacts, PlacedWorker, WorkerSize } from './host.ts';
 import { HostPool } from './host-pool.ts';
 import type { PlacedSpec } from './hosts-view.ts';
 import type { MoveCause } from './plan-moves.ts';
@@ -17,9 +17,21 @@ export interface NewPlacement {
   readonly reason: string;
 }
 
+/** A task of a job got a machine: a host, or that of the home. */
+export interface NewTaskPlacement extends Pick<WorkerSize, 'cpuMilli' | 'memoryMiB'> {
+  /** As in `TaskRequest`, like `name`. */
+  readonly id: string;
+  readonly name: string;
+  readonly host: string;
+  readonly reason: string;
+}
+
 /** What a placement was decided from. */
 export interface PlacementInputs {
+  /** Its id; of a task, its name. */
   readonly worker: string;
+  /** The id of the task; null or absent for a worker. */
+  readonly task?: string | null;
   readonly cpuMilli: number;
   readonly memoryMiB: number;
   readonly accelerator: string | null;
@@ -69,7 +81,7 @@ export function placementDecision({ worker, host: to, cause, from, reason }: New
     trigger: cause ?? 'start',
     inputs: inputsOf(worker, from, hosts),
     alternatives: [...left, ...alternativesTo(to, from, worker, observed)],
-    chosen: { host: to, zone: hosts.find(({ name }) => name === to)?.zone ?? null } satisfies ChosenHost,
+    chosen: chosenHost(to, hosts),
     reason: cause ?? 'start',
     explanation: `${id} ${from === null ? `starts on ${to}` : `moves from ${from} to ${to}`}${why}: ${reason}`,
     changes: true,
@@ -77,10 +89,39 @@ export function placementDecision({ worker, host: to, cause, from, reason }: New
   };
 }
 
+/** A task moves never, and belongs to no endpoint. */
+export function taskPlacementDecision(
+  { id, name, host, reason, cpuMilli, memoryMiB }: NewTaskPlacement,
+  { hosts }: Pick<ObservedPlacement, 'hosts'>,
+): NewDecision {
+  const size = { cpuMilli, memoryMiB, accelerator: null };
+  return {
+    kind: 'placement',
+    endpoint: null,
+    variant: '',
+    trigger: 'start',
+    inputs: { worker: name, task: id, ...size, from: null, hosts: countStates(hosts) } satisfies PlacementInputs,
+    alternatives: [],
+    chosen: chosenHost(host, hosts),
+    reason: 'start',
+    explanation: `${name} starts on ${host}: ${reason}`,
+    changes: true,
+    effect: { unknown: 'a placement has no effect of its own: see its job' },
+  };
+}
+
+function chosenHost(host: string, hosts: readonly HostFacts[]): ChosenHost {
+  return { host, zone: hosts.find(({ name }) => name === host)?.zone ?? null };
+}
+
 function inputsOf({ id, cpuMilli, memoryMiB, accelerator }: PlacedSpec, from: string | null, hosts: readonly HostFacts[]): PlacementInputs {
+  return { worker: id, cpuMilli, memoryMiB, accelerator, from, hosts: countStates(hosts) };
+}
+
+function countStates(hosts: readonly HostFacts[]): Record<string, number> {
   const states: Record<string, number> = {};
   for (const { state } of hosts) states[state] = (states[state] ?? 0) + 1;
-  return { worker: id, cpuMilli, memoryMiB, accelerator, from, hosts: states };
+  return states;
 }
 
 /** What would have been chosen without the chosen host, and then without that one too. */

@@ -102,6 +102,18 @@ describe('placement by a home', () => {
     );
   });
 
+  test('records where a task of a job starts, as a decision of no endpoint', async () => {
+    home.hosts.set('h1', { zone: 'b' });
+    const size = { cpuMilli: 2000, memoryMiB: 4096 };
+    home.placements.taskPlaced({ id: 'digits-7/1/5', name: 'attempt 1 of digits-7', host: 'h1', reason: 'h1 has room', ...size });
+    await home.placements.round();
+    const [made, ...others] = await home.decisions.list({ kind: 'placement', limit: 10 });
+    assert.deepEqual([others, made?.endpoint, made?.variant], [[], null, '']);
+    assert.equal(made?.explanation, 'attempt 1 of digits-7 starts on h1: h1 has room');
+    const inputs = { worker: 'attempt 1 of digits-7', task: 'digits-7/1/5', ...size, accelerator: null, from: null, hosts: { ready: 1 } };
+    assert.deepEqual([made?.inputs, made?.chosen], [inputs, { host: 'h1', zone: 'b' }]);
+  });
+
   test('records a move as a decision when it begins, and as an event when the worker is ready on its new host alone', async () => {
     for (const name of ['h1', 'h2']) home.hosts.set(name);
     home.hosts.start('d0', 'h1');

@@ -9,7 +9,7 @@ import type { Decisions, Events } from '../records/index.ts';
 import type { HostStates } from './host-states.ts';
 import { type HostLinkState, type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, type UnplacedWorker } from './hosts-view.ts';
 import { countHostsWanted, type HostSize, type HostsWanted } from './hosts-wanted.ts';
-import { type NewPlacement, type ObservedPlacement, placementDecision } from './placement-decisions.ts';
+import { type NewPlacement, type NewTaskPlacement, type ObservedPlacement, placementDecision, taskPlacementDecision } from './placement-decisions.ts';
 import type { MoveCause } from './plan-moves.ts';
 
 export interface PlacementsDeps {
@@ -103,6 +103,12 @@ export class Placements {
     const sinceMs = this.#deps.clock.wallMs();
     if (cause !== null) this.#moving.set(worker.id, { worker: worker.id, endpoint: worker.endpoint, cause, from, to, sinceMs });
     const decision = placementDecision(placement, this.#observed());
+    this.#recording = this.#recording.then(() => this.#record(decision));
+  }
+
+  /** Records where a task of a job starts. */
+  taskPlaced(placement: NewTaskPlacement): void {
+    const decision = taskPlacementDecision(placement, this.#observed());
     this.#recording = this.#recording.then(() => this.#record(decision));
   }
 

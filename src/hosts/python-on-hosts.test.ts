@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { HostsFixture, viewWhere, workerSpec } from '../../test/hosts-fixture.ts';
 import { homePython, openPythons, skipPython, sumModel, sumsOf } from '../../test/hosts-python.ts';
 import type { WorkerSpec } from '../providers/index.ts';
-import type { LocalWorkers } from './placed-options.ts';
+import { type LocalWorkers, noListener } from './placed-options.ts';
 import type { PlacedProvider } from './placed-provider.ts';
 import type { NewPlacement } from './placement-decisions.ts';
 
@@ -26,7 +26,7 @@ describe('a Python model', { skip: skipPython }, () => {
     });
     home.follow(
       { wantedOf: () => 'ready' },
-      { placed: (placement) => void placements.push(placement), rejected: () => undefined, sentWrongBytes: () => undefined },
+      { ...noListener, placed: (placement) => void placements.push(placement) },
     );
     return home;
   }
@@ -57,7 +57,7 @@ describe('a Python model', { skip: skipPython }, () => {
     const able = await fixture.openHost('able', { pythons: await openPythons(), cpuMilli: 1000 });
     home.follow(
       { wantedOf: (host) => (host === 'home' ? 'cordoned' : 'ready') },
-      { placed: (placement) => void placements.push(placement), rejected: () => undefined, sentWrongBytes: () => undefined },
+      { ...noListener, placed: (placement) => void placements.push(placement) },
     );
     await home.start(spec());
     await ready(home, 'able');

@@ -54,7 +54,7 @@ export class TaskPlacement implements TaskChooser {
   }
 
   /** What the task occupies on a host; null if none can run it, whatever its room, so that another one would not help. */
-  sizeOf(request: Omit<TaskRequest, 'id' | 'folder'>): WorkerSize | null {
+  sizeOf(request: Omit<TaskRequest, 'id' | 'folder' | 'name'>): WorkerSize | null {
     const required = this.#known(request);
     if (required === null || lacksAll(this.#deps.hosts(), required) !== null) return null;
     const { cpuMilli, memoryMiB, accelerator } = placementOf(request, required);

@@ -6,7 +6,9 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { HostsFixture, until } from '../../test/hosts-fixture.ts';
 import { ended, linesOf, prepared, printed, run, start, type TasksSubject } from '../../test/tasks-contract.ts';
+import { noListener } from './placed-options.ts';
 import type { PlacedProvider } from './placed-provider.ts';
+import type { NewTaskPlacement } from './placement-decisions.ts';
 
 const loop = 'echo begun; i=0; while [ ! -e go ]; do sleep 0.05; done; echo over; mkdir -p model; echo m >model/m';
 const signal = new AbortController().signal;
@@ -160,12 +162,14 @@ describe('a task on a host', { timeout: 60_000 }, () => {
 
   test('that a full host cannot take goes to another one, with the reason', async () => {
     const home = await fixture.openHome();
+    const placements: NewTaskPlacement[] = [];
+    home.follow({ wantedOf: () => 'ready' }, { ...noListener, taskPlaced: (each) => placements.push(each) });
     await fixture.openHost('h1', { memoryMiB: 100 });
     await fixture.openHost('h2');
     const agent = home.linked.host('h1');
     assert(agent !== undefined);
     agent.capacity = { ...agent.capacity, memoryMiB: 100_000 }; // as an agent that lies
-    const request = { folder: join(fixture.root, 'x'), threads: 1, memoryMiB: 256, environment: null };
+    const request = { folder: join(fixture.root, 'x'), name: 'attempt 1 of full', threads: 1, memoryMiB: 256, environment: null };
     const first = await home.tasks.prepare({ id: 'full/1/1', ...request });
     const second = await home.tasks.prepare({ id: 'full/2/1', ...request });
     assert.deepEqual(
@@ -173,6 +177,22 @@ describe('a task on a host', { timeout: 60_000 }, () => {
       ['h2', 'h2'],
     );
     assert.match(second.reason ?? '', /^h2 has .* free/);
+    const [placed] = placements;
+    const size = { cpuMilli: 1000, memoryMiB: 256 };
+    assert.deepEqual(placed, { id: 'full/1/1', name: 'attempt 1 of full', host: 'h2', reason: first.reason, ...size });
+  });
+
+  test('that no host has room for is placed on the home, with the reason', async () => {
+    const home = await fixture.openHome();
+    const placements: NewTaskPlacement[] = [];
+    home.follow({ wantedOf: () => 'ready' }, { ...noListener, taskPlaced: (each) => placements.push(each) });
+    await fixture.openHost('h1');
+    const folder = join(fixture.root, 'x');
+    const request = { id: 'large/1/1', folder, name: 'attempt 1 of large', threads: 99, memoryMiB: 256, environment: null };
+    const { at, machine, reason } = await home.tasks.prepare(request);
+    assert.deepEqual([at.host, machine], [null, 'home']);
+    assert.match(reason ?? '', /^no host is as large as 99 vCPU/);
+    assert.deepEqual([placements[0]?.host, placements[0]?.reason], ['home', reason]);
   });
 
   test('gets an object that the host has already without fetching it again', async () => {

@@ -26,7 +26,7 @@ export interface JobQueueDeps extends RunDeps {
 interface QueuedJob extends WaitingJob {
   readonly maxWaitMs: number | null;
   /** Null if its instance type is not known. */
-  readonly needs: Omit<TaskRequest, 'id' | 'folder'> | null;
+  readonly needs: Omit<TaskRequest, 'id' | 'folder' | 'name'> | null;
 }
 
 interface Running {

@@ -43,6 +43,7 @@ function clusterBody(): ClusterBody {
     id,
     at: at(40),
     endpoint: 'digits',
+    job: null,
     trigger,
     worker,
     from,
@@ -50,6 +51,12 @@ function clusterBody(): ClusterBody {
     reason: `${from === null ? '' : `${from} drains; `}${to} has 9.5 of 16 vCPU and 44 of 64 GiB free, and its zone b has none of the 2 other instances; it has the model already; there is room on h3, too`,
     explanation: '',
   });
+  const task = {
+    ...placed('3', 'attempt 2 of digits-7', null, 'h1', 'start'),
+    endpoint: null,
+    job: { kind: 'training', job: 'digits-7', attempt: 2 } as const,
+    reason: 'h1 has 9.5 of 16 vCPU and 44 of 64 GiB free, and hosts are filled one after the other; no other host has room',
+  };
   return {
     nodes: [
       { ...node, name: 'a', state: 'serves', lease_ms: 2800, link: null },
@@ -75,7 +82,7 @@ function clusterBody(): ClusterBody {
     ],
     moving: [{ worker: 'digits.alltraffic.3.0', endpoint: 'digits', cause: 'host-draining', from: 'h1', to: 'h2', since: at(3) }],
     pending: [{ worker: 'resnet.alltraffic.1.0', endpoint: 'resnet', host: null, reason, since: at(300) }],
-    recent: [placed('1', 'digits.alltraffic.3.0', 'h1', 'h2', 'host-draining'), placed('2', 'digits.alltraffic.3.1', null, 'h3', 'start')],
+    recent: [placed('1', 'digits.alltraffic.3.0', 'h1', 'h2', 'host-draining'), placed('2', 'digits.alltraffic.3.1', null, 'h3', 'start'), task],
     scaling: hostSet(),
     wanted: {
       hosts: 5,
@@ -188,7 +195,7 @@ describe('the page of a cluster', { skip: noBrowser }, () => {
       await page.getByRole('heading', { name: 'Workers on h1' }).waitFor();
       await page.getByText('digits.alltraffic.3.2 cannot leave.').waitFor();
       await page.getByText('1 warm worker without a model. Devices: local.gpu 1 of 2.').waitFor();
-      assert.equal(await page.getByRole('link', { name: 'digits-7' }).getAttribute('href'), '/console/training/digits-7');
+      assert.equal(await page.getByRole('link', { name: 'digits-7' }).first().getAttribute('href'), '/console/training/digits-7');
       await page.getByRole('heading', { name: 'Hosts of gpu' }).waitFor();
       await page.getByText('gpu is not scaled.').waitFor();
       await page.getByRole('cell', { name: '3 → 4 hosts' }).waitFor();

@@ -13,6 +13,7 @@ import { Ago } from '../kit/format/ago.tsx';
 import { mib, plural } from '../kit/format/format.ts';
 import { LoadedContent } from '../kit/page/loaded.tsx';
 import { Note } from '../kit/page/note.tsx';
+import { HostedJobLink } from './hosted-job-link.tsx';
 import { devicesText, HostMark, HostTaskMark, HostWorkerMark, vcpus } from './marks.tsx';
 
 const refreshMs = 2000;
@@ -86,30 +87,12 @@ type TaskRow = HostDetailBody['tasks'][number];
 
 function Tasks({ tasks }: { readonly tasks: readonly TaskRow[] }): ReactElement {
   const columns: readonly TableColumn<TaskRow>[] = [
-    { title: 'Task of', sort: ({ job }) => job, cell: (task) => <JobOfTask task={task} /> },
+    { title: 'Task of', sort: ({ job }) => job, cell: (task) => <HostedJobLink of={task} /> },
     { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <HostTaskMark state={state} /> },
     { title: 'vCPU', isNumber: true, sort: ({ vcpu }) => vcpu, cell: ({ vcpu }) => vcpus(vcpu) },
     { title: 'Memory', isNumber: true, isWide: true, sort: ({ memory_mib: memory }) => memory, cell: ({ memory_mib: memory }) => mib(memory) },
   ];
   return <DataTable caption="Tasks" columns={columns} rows={tasks} keyOf={({ kind, job, attempt }) => `${kind}/${job}/${attempt}`} />;
-}
-
-function JobOfTask({ task: { kind, job, attempt } }: { readonly task: TaskRow }): ReactElement {
-  const link =
-    kind === 'training' ? (
-      <Link to="/training/$job" params={{ job }}>
-        {job}
-      </Link>
-    ) : (
-      <Link to="/training/processing/$processing" params={{ processing: job }}>
-        {job}
-      </Link>
-    );
-  return (
-    <>
-      {link} <span className="mut">attempt {attempt}</span>
-    </>
-  );
 }
 
 /** `1 warm worker without a model. Devices: local.gpu 1 of 2.` */

@@ -5,6 +5,7 @@ import type { ClusterBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Ago } from '../kit/format/ago.tsx';
+import { HostedJobLink } from './hosted-job-link.tsx';
 
 type Recent = ClusterBody['recent'][number];
 type Pending = ClusterBody['pending'][number];
@@ -31,13 +32,13 @@ export function PlacementCards({ cluster: { moving, pending, recent } }: { reado
           <DataTable caption="Workers that wait for room" columns={pendingColumns} rows={pending} keyOf={({ worker }) => worker} />
         </Card>
       )}
-      <Card title="Placements" className="section" footer="Each placement of an instance is a decision of its endpoint.">
+      <Card title="Placements" className="section" footer="Each placement is a decision: of an instance, its endpoint lists it; of a task, its job has the host and the reason.">
         <DataTable
           caption="Placements, the latest first"
           columns={recentColumns}
           rows={recent}
           keyOf={({ id }) => id}
-          whenEmpty="No instance was placed on a host yet."
+          whenEmpty="Nothing was placed on a host yet."
         />
       </Card>
     </>
@@ -68,18 +69,25 @@ const pendingColumns: readonly TableColumn<Pending>[] = [
 ];
 
 const recentColumns: readonly TableColumn<Recent>[] = [
-  { title: 'Worker', sort: ({ worker }) => worker, cell: ({ worker }) => <span className="mono">{worker}</span> },
+  {
+    title: 'Worker',
+    sort: ({ worker }) => worker,
+    cell: ({ worker, job }) => (job === null ? <span className="mono">{worker}</span> : worker),
+  },
   { title: 'From', isWide: true, cell: ({ from }) => from ?? <span className="dim">–</span> },
   { title: 'Host', sort: ({ to }) => to, cell: ({ to }) => to },
   {
-    title: 'Endpoint',
+    title: 'Endpoint or job',
     isWide: true,
-    sort: ({ endpoint }) => endpoint,
-    cell: ({ endpoint }) => (
-      <Link to="/endpoints/$endpoint" params={{ endpoint }}>
-        {endpoint}
-      </Link>
-    ),
+    sort: ({ endpoint, job }) => endpoint ?? job?.job ?? null,
+    cell: ({ endpoint, job }) =>
+      job !== null ? (
+        <HostedJobLink of={job} />
+      ) : endpoint === null ? null : (
+        <Link to="/endpoints/$endpoint" params={{ endpoint }}>
+          {endpoint}
+        </Link>
+      ),
   },
   { title: 'Why', isWide: true, cell: ({ reason }) => <span className="mut placement-why">{reason}</span> },
   { title: 'When', sort: ({ at }) => at, cell: ({ at }) => <When at={at} /> },

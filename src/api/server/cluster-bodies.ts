@@ -13,6 +13,7 @@ import type {
 import type { Decision } from '../../records/index.ts';
 import { jobOfTask } from '../../training/index.ts';
 import { hostSetDecisionBody } from '../records/decision-bodies.ts';
+import { hostedJobBody } from '../records/placement-decisions.ts';
 import { isoTime } from '../routing/parameters.ts';
 
 const time = z.iso.datetime();
@@ -76,10 +77,7 @@ const hostBody = z.strictObject({
   task_count: z.number().describe('Attempts of training and processing jobs. An ended one is there until the home has its files.'),
 });
 
-const hostTaskBody = z.strictObject({
-  kind: z.enum(['training', 'processing']),
-  job: z.string().describe('In lower case.'),
-  attempt: z.number(),
+const hostTaskBody = hostedJobBody.extend({
   state: z.enum(['preparing', 'starting', 'running', 'ended', 'lost']),
   vcpu: z.number(),
   memory_mib: z.number(),
@@ -116,7 +114,8 @@ const moveBody = z.strictObject({
 const recentPlacementBody = z.strictObject({
   id: z.string().describe('Of the decision.'),
   at: time,
-  endpoint: z.string(),
+  endpoint: z.string().nullable().describe('Null for a task of a job.'),
+  job: hostedJobBody.nullable().describe('Null for a worker of an endpoint.'),
   trigger: z.string(),
   worker: z.string(),
   from: z.string().nullable(),
@@ -130,7 +129,7 @@ export const clusterBody = z.strictObject({
   hosts: z.array(hostBody),
   moving: z.array(moveBody).describe('Workers that start on another host now.'),
   pending: z.array(waitingBody).describe('Workers that no host, or no other host, has room for.'),
-  recent: z.array(recentPlacementBody).describe('Where instances started and moved last, newest first.'),
+  recent: z.array(recentPlacementBody).describe('Where instances and tasks of jobs started, and instances moved, last; newest first.'),
   wanted: z
     .strictObject({ hosts: z.number(), packed: z.number(), spare: z.number(), too_large: z.number(), reason: z.string() })
     .nullable()
@@ -239,11 +238,12 @@ export function recentPlacementBodyOf({
   chosen,
   explanation,
 }: Decision): ClusterBody['recent'][number] {
-  const { worker, from } = inputs as PlacementInputs;
+  const { worker, task = null, from } = inputs as PlacementInputs;
   return {
     id,
     at: isoTime(atMs),
     endpoint,
+    job: task === null ? null : jobOfTask(task),
     trigger,
     worker,
     from,

@@ -164,7 +164,7 @@ export class AgentTasks {
     this.#tasks.set(id, task);
     try {
       const python = environment === null ? null : await interpreterOf(environment);
-      const { paths } = await tasks.prepare({ id, folder, threads, memoryMiB: preparation.memoryMiB, environment });
+      const { paths } = await tasks.prepare({ id, folder, name: id, threads, memoryMiB: preparation.memoryMiB, environment });
       if (this.#tasks.get(id) !== task) {
         await tasks.discard(task);
         throw new PlatformError('unavailable', 'the link to the home ended while the task was prepared');

@@ -17,6 +17,8 @@ export interface TaskAddress {
 
 /** What a task needs of the machine that will run it. */
 export interface TaskRequest extends Omit<TaskAddress, 'host'> {
+  /** For people: `attempt 1 of digits-7`. */
+  readonly name: string;
   /** Cores. */
   readonly threads: number;
   readonly memoryMiB: number;
@@ -39,11 +41,11 @@ export interface PreparedFolder {
 /** What is free on hosts, for many questions in a row. */
 export interface FreeCapacity {
   /** Whether a host has room for the task, which is then taken. */
-  take(request: Omit<TaskRequest, 'id' | 'folder'>): boolean;
+  take(request: Omit<TaskRequest, 'id' | 'folder' | 'name'>): boolean;
 }
 
 /** A task that hosts should have room for. */
-export interface WantedTask extends Omit<TaskRequest, 'id' | 'folder'> {
+export interface WantedTask extends Omit<TaskRequest, 'id' | 'folder' | 'name'> {
   /** Of the job: it may be attempted several times. */
   readonly name: string;
 }

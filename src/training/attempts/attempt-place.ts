@@ -35,7 +35,7 @@ export function requirementsOfTask(
   { instanceOf }: Pick<RunDeps, 'instanceOf'>,
   spec: TrainingSpec,
   lock: string | null,
-): Omit<TaskRequest, 'id' | 'folder'> {
+): Omit<TaskRequest, 'id' | 'folder' | 'name'> {
   const { vcpus: threads, memoryMiB } = instanceOf(spec);
   const isPython = spec.environment !== null || spec.command === null;
   return { threads, memoryMiB, environment: isPython ? { name: spec.environment, lock } : null };
@@ -45,7 +45,8 @@ export function requirementsOfTask(
 export async function prepareAttempt(deps: RunDeps, stored: StoredTraining, python: JobPython | null): Promise<PreparedFolder | null> {
   const { tasks, states } = deps;
   const { id, folder } = taskAddressOf(deps, stored);
-  const prepared = await tasks.prepare({ id, folder, ...requirementsOfTask(deps, stored.spec, python?.lock ?? null) });
+  const name = `attempt ${stored.progress.attempt} of ${jobNameOf(stored.spec.name)}`;
+  const prepared = await tasks.prepare({ id, folder, name, ...requirementsOfTask(deps, stored.spec, python?.lock ?? null) });
   const placed = { host: prepared.at.host, machine: prepared.machine, placedBecause: prepared.reason };
   return (await states.patch(stored.spec.name, placed)) === null ? null : prepared;
 }

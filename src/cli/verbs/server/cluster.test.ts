@@ -79,6 +79,7 @@ const cluster: ClusterBody = {
       id: '1',
       at,
       endpoint: 'digits',
+      job: null,
       trigger: 'start',
       worker: 'digits.a.1.1',
       from: null,
