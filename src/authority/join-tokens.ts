@@ -85,7 +85,7 @@ export class JoinTokens {
   /** Throws `not_found`. Hosts that joined with it stay. */
   async revoke(id: string): Promise<void> {
     const { numDeletedRows } = await this.#db.deleteFrom('cluster_join_tokens').where('id', '=', id).executeTakeFirstOrThrow();
-    if (numDeletedRows === 0n) throw new PlatformError('not_found', `no join token has the id ${id}`);
+    if (numDeletedRows === 0n) throw new PlatformError('not_found', `no join token has the id ${id}: see penstock cluster token list`);
   }
 
   /**

@@ -222,6 +222,15 @@ describe('the cluster as its operators see it', () => {
     await assert.rejects(view.setWanted('h2', 'cordoned', 'ada'), isUnknown);
   });
 
+  test('says of a node that it is no host', async () => {
+    await opened.db
+      .insertInto('cluster_nodes')
+      .values([node('b')])
+      .execute();
+    await view.status();
+    assert.throws(() => view.host('b'), /^Error: b is a node, and workers run on it only while it serves: see penstock cluster hosts$/);
+  });
+
   test('knows nothing of a host that was removed, nor does the next home', async () => {
     await states.linked({ name: 'h1', zone: 'b', cpuMilli: 4000, memoryMiB: 8192 });
     await view.forget('h1');

@@ -167,8 +167,10 @@ export class ClusterView {
   /** Throws `not_found`. */
   host(name: string): HostStatus {
     const found = this.hosts().find((host) => host.name === name);
-    if (found === undefined) throw new PlatformError('not_found', `there is no host ${name}: see penstock cluster hosts`);
-    return found;
+    if (found !== undefined) return found;
+    const isNode = this.#stored?.state.nodes.some((node) => node.name === name && !node.isRemoved) === true;
+    const what = isNode ? `${name} is a node, and workers run on it only while it serves` : `there is no host ${name}`;
+    throw new PlatformError('not_found', `${what}: see penstock cluster hosts`);
   }
 
   /** Throws `not_found`, and `wrong_state` for the machine of the home. */

@@ -5,7 +5,6 @@ import { parseDurationMs } from '../../../objective.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
 import { pathSegment } from '../../client/client.ts';
-import { positiveInteger } from '../../options/parsed-values.ts';
 import { timeText } from '../../output/format.ts';
 import { table } from '../../output/table.ts';
 import { type CommonOptions, verb, verbGroup } from '../../verb.ts';
@@ -27,8 +26,10 @@ interface RemoveOptions extends CommonOptions {
   readonly host?: boolean;
 }
 
-/** As the server has it. */
+/** As the server has them. */
+const ttlMsMin = 60_000;
 const ttlMsMax = 7 * 86_400_000;
+const usesMax = 1000;
 
 export function addClusterAccess(cluster: Command, context: CliContext): void {
   const token = verbGroup(cluster, 'token', 'create, list and revoke the tokens with which hosts join');
@@ -36,7 +37,7 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
     .with((command) =>
       command
         .addOption(new Option('--ttl <time>', 'how long it can be used, such as 30m or 2d').argParser(parsedTtl).default(3_600_000, '1h'))
-        .option('--uses <n>', 'how many hosts may join with it', positiveInteger, 1)
+        .option('--uses <n>', 'how many hosts may join with it', parsedUses, 1)
         .option('--name <host>', 'the only host that may use it; it takes the place of a host of this name'),
     )
     .runs(async (session, { ttl, uses: max_uses, name: host }: TokenOptions) => {
@@ -123,13 +124,20 @@ function kindOf({ nodes, hosts }: ClusterBody, name: string): 'node' | 'host' {
   return isNode ? 'node' : 'host';
 }
 
+function parsedUses(text: string): number {
+  const uses = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (uses < 1 || uses > usesMax)
+    throw new InvalidArgumentError(`expected a whole number from 1 to ${usesMax}, got '${text.slice(0, 40)}'`);
+  return uses;
+}
+
 /** In milliseconds. */
 function parsedTtl(text: string): number {
   let ttlMs: number | null = null;
   try {
     ttlMs = parseDurationMs(text);
   } catch {}
-  if (ttlMs === null || ttlMs > ttlMsMax)
-    throw new InvalidArgumentError(`expected a time such as 30m, 12h or 2d, at most 7d, got '${text.slice(0, 40)}'`);
+  if (ttlMs === null || ttlMs < ttlMsMin || ttlMs > ttlMsMax)
+    throw new InvalidArgumentError(`expected a time such as 30m, 12h or 2d, from 1m to 7d, got '${text.slice(0, 40)}'`);
   return ttlMs;
 }

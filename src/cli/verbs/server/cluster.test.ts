@@ -190,9 +190,11 @@ note: the clock of node b is 3.0 s behind
 
   test('fails if the server is alone, and says what it was started without', async () => {
     const alone = { ...cluster, nodes: [] };
-    const { code, stderr } = await runAgainst((_, response) => response.end(JSON.stringify(alone)), ['cluster', 'status']);
-    assert.equal(code, 1);
-    assert.match(stderr, /is not a node of a cluster: it was started without --node/);
+    for (const verb of ['status', 'hosts']) {
+      const { code, stderr } = await runAgainst((_, response) => response.end(JSON.stringify(alone)), ['cluster', verb]);
+      assert.equal(code, 1);
+      assert.match(stderr, /is not a node of a cluster: it was started without --node/);
+    }
   });
 });
 
@@ -334,11 +336,19 @@ describe('a removal', () => {
 });
 
 describe('a join token', () => {
-  for (const ttl of ['30d', 'soon']) {
-    test(`is not asked for with --ttl ${ttl}: the longest time is named`, async () => {
+  for (const ttl of ['30d', 'soon', '5s']) {
+    test(`is not asked for with --ttl ${ttl}: the bounds are named`, async () => {
       const { code, stderr } = await runAgainst(() => assert.fail('nothing is sent'), ['cluster', 'token', 'create', '--ttl', ttl]);
       assert.equal(code, 2);
-      assert.match(stderr, new RegExp(`--ttl.*expected a time such as 30m, 12h or 2d, at most 7d, got '${ttl}'`));
+      assert.match(stderr, new RegExp(`--ttl.*expected a time such as 30m, 12h or 2d, from 1m to 7d, got '${ttl}'`));
+    });
+  }
+
+  for (const uses of ['0', '1001', 'many']) {
+    test(`is not asked for with --uses ${uses}: the bounds are named`, async () => {
+      const { code, stderr } = await runAgainst(() => assert.fail('nothing is sent'), ['cluster', 'token', 'create', '--uses', uses]);
+      assert.equal(code, 2);
+      assert.match(stderr, new RegExp(`--uses.*expected a whole number from 1 to 1000, got '${uses}'`));
     });
   }
 });

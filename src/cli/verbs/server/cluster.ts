@@ -5,6 +5,7 @@ import { loadSetting } from '../../../config.ts';
 import { messageOf, PlatformError } from '../../../errors.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
+import type { Client } from '../../client/client.ts';
 import { clusterText, hostsText, nodesText } from '../../output/cluster-text.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../../verb.ts';
 import { addClusterAccess } from './cluster-access.ts';
@@ -28,7 +29,7 @@ export function addCluster(program: Command, context: CliContext): void {
     });
   verb(cluster, context, 'hosts', 'list the hosts with their capacity, workers and links').runs(async (session) => {
     const client = await session.client();
-    const { hosts } = await client.get<ClusterBody>('/cluster');
+    const { hosts } = await clusterOf(client);
     if (hosts.length === 0) session.remark('no host has joined: start one with `penstock host --join TOKEN`');
     session.print(hosts, hostsText(hosts));
     return 0;
@@ -37,14 +38,16 @@ export function addCluster(program: Command, context: CliContext): void {
   addClusterAccess(cluster, context);
 }
 
+async function clusterOf(client: Client): Promise<ClusterBody> {
+  const status = await client.get<ClusterBody>('/cluster');
+  if (status.nodes.length > 0) return status;
+  throw new CliError(`the server at ${client.url} is not a node of a cluster: it was started without --node`);
+}
+
 /** Null if no server responds, but its database can be read. A node that stands by has no API, and the one that serves may be away. */
 async function askServer(session: VerbSession): Promise<ClusterBody | null> {
   try {
-    const client = await session.client();
-    const status = await client.get<ClusterBody>('/cluster');
-    if (status.nodes.length === 0)
-      throw new CliError(`the server at ${client.url} is not a node of a cluster: it was started without --node`);
-    return status;
+    return await clusterOf(await session.client());
   } catch (error) {
     const { dataDir } = session.options;
     if (loadSetting('databaseUrl', { flags: { dataDir }, env: session.context.env }) === null) throw error;
