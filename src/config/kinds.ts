@@ -82,7 +82,7 @@ export function bytesKind(): SettingKind<number> {
     placeholder: 'SIZE',
     expected: 'a number of bytes, or a size such as 64MiB (KiB, MiB, GiB)',
     read(provided) {
-      const [, amount, unit] = /^\s*(\d+)\s*(KiB|MiB|GiB)?\s*$/.exec(String(provided)) ?? [];
+      const [, amount, unit] = /^\s*(\d+)\s*(KiB|MiB|GiB)?\s*$/.exec(textOf(provided)) ?? [];
       const value = amount === undefined ? Number.NaN : Number(amount) * (unit === undefined ? 1 : (units[unit] as number));
       return Number.isSafeInteger(value) && value > 0 ? value : undefined;
     },
@@ -95,7 +95,7 @@ export function rangeKind(min: number, max: number): SettingKind<NumberRange> {
     placeholder: 'MIN..MAX',
     expected: `two whole numbers from ${min} to ${max} as MIN..MAX`,
     read(provided) {
-      const [, low, high] = /^(\d{1,9})\.\.(\d{1,9})$/.exec(String(provided)) ?? [];
+      const [, low, high] = /^(\d{1,9})\.\.(\d{1,9})$/.exec(textOf(provided)) ?? [];
       const range = { min: Number(low), max: Number(high) };
       return range.min >= min && range.min <= range.max && range.max <= max ? range : undefined;
     },
@@ -115,7 +115,7 @@ export function machineSizeKind(): SettingKind<MachineSize> {
     placeholder: 'CPUS/SIZE',
     expected: 'cores and memory such as 4/16GiB',
     read(provided) {
-      const [cores, size, ...more] = String(provided).split('/');
+      const [cores, size, ...more] = textOf(provided).split('/');
       const [cpu, bytes] = [cpus.read(cores), memory.read(size)];
       const memoryMiB = Math.floor((bytes ?? 0) / 2 ** 20);
       return cpu === undefined || memoryMiB < 1 || more.length > 0 ? undefined : { cpuMilli: 1000 * cpu, memoryMiB };
@@ -137,7 +137,7 @@ export function durationKind(leastMs = 0, mostMs = 86_400_000): SettingKind<numb
     expected: `a time such as 500ms, 60s or 5m, ${bounds} (a bare number is seconds)`,
     read(provided) {
       try {
-        const ms = parseDurationMs(String(provided));
+        const ms = parseDurationMs(textOf(provided));
         return ms > 0 && ms >= leastMs && ms <= mostMs ? ms : undefined;
       } catch {
         return undefined; // the caller reports `expected`
@@ -168,6 +168,11 @@ function parsedOrNull(text: string): unknown {
 /** An array whose items its own module checks. Not for flags: config.json only. */
 export function listKind(): SettingKind<readonly unknown[]> {
   return { placeholder: 'JSON', expected: 'a JSON array', read: (provided) => (Array.isArray(provided) ? provided : undefined) };
+}
+
+/** Of a string or a number. Empty for anything else: an object from a file may not be convertible. */
+function textOf(provided: unknown): string {
+  return typeof provided === 'string' || typeof provided === 'number' ? String(provided) : '';
 }
 
 /** Narrows parsed JSON to an object: neither null nor an array. */
