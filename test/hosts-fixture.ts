@@ -285,7 +285,8 @@ export class HostsFixture {
 
   async close(): Promise<void> {
     for (const tasks of this.#tasks) {
-      for (const { id } of tasks.list()) await tasks.stop(id, 0);
+      // A later agent of the folder may have removed it.
+      for (const { id } of tasks.list()) await tasks.stop(id, 0).catch(() => undefined);
       await until(() => tasks.list().every(({ state }) => state === 'ended' || state === 'lost'), 'all tasks have ended');
     }
     for (const close of this.#closers.splice(0).reverse()) await close();
