@@ -117,7 +117,8 @@ export class HostCertificates {
       .where('name', '=', name)
       .where('serial', '!=', removed.serial)
       .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw new PlatformError('not_found', `no host named ${name} has joined the cluster: see penstock cluster hosts`);
+    if (numUpdatedRows === 0n)
+      throw new PlatformError('not_found', `no host named ${name} has joined the cluster: see penstock cluster hosts`);
   }
 
   async #refreshWithin(limitMs: number): Promise<void> {

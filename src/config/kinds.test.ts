@@ -156,7 +156,10 @@ test('gateways are a number, or a part of the cores that is never 0', () => {
 });
 
 test('no kind throws for any JSON value, such as an object that cannot become a string', () => {
-  fc.assert(fc.property(fc.jsonValue(), (provided) => cases.forEach(({ kind }) => void kind.read(provided))), {
-    examples: [[{ toString: {} }]],
-  });
+  fc.assert(
+    fc.property(fc.jsonValue(), (provided) => cases.forEach(({ kind }) => void kind.read(provided))),
+    {
+      examples: [[{ toString: {} }]],
+    },
+  );
 });

@@ -128,10 +128,7 @@ test('workers that the home never started are not served', async () => {
 
 test('workers of another host are not its to report', async () => {
   await fixture.openHost('h2');
-  home.follow(
-    { wantedOf: (host) => (host === 'liar' ? 'cordoned' : 'ready') },
-    noListener,
-  );
+  home.follow({ wantedOf: (host) => (host === 'liar' ? 'cordoned' : 'ready') }, noListener);
   await home.start(workerSpec('test_affine', { id: 'w' }));
   const { pid } = await viewWhere(home, ({ state }) => state === 'ready');
   for (const key of ['w', 'w~1.0']) {

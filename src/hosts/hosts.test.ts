@@ -19,10 +19,7 @@ const isReady = (id: string) => (view: WorkerView) => view.spec.id === id && vie
 const pidOf = (provider: Provider, id: string) => provider.list().find(({ spec }) => spec.id === id)?.pid ?? null;
 
 function follow(home: PlacedProvider, placements: NewPlacement[]): void {
-  home.follow(
-    { wantedOf: () => 'ready' },
-    { ...noListener, placed: (each) => placements.push(each) },
-  );
+  home.follow({ wantedOf: () => 'ready' }, { ...noListener, placed: (each) => placements.push(each) });
 }
 
 async function ready(provider: Provider, id: string, changes: Parameters<typeof workerSpec>[1] = {}): Promise<WorkerView> {

@@ -9,8 +9,8 @@ export { HostStates, type KnownHost } from './host-states.ts';
 export type { HostStatus } from './host-status.ts';
 export {
   type HostLinkState,
-  type HostTask,
   type HostsView,
+  type HostTask,
   type HostWorker,
   type ObservedHost,
   type PlacedSpec,

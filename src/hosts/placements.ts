@@ -9,7 +9,13 @@ import type { Decisions, Events } from '../records/index.ts';
 import type { HostStates } from './host-states.ts';
 import { type HostLinkState, type HostsView, hostFactsOf, type ObservedHost, type PlacedSpec, type UnplacedWorker } from './hosts-view.ts';
 import { countHostsWanted, type HostSize, type HostsWanted } from './hosts-wanted.ts';
-import { type NewPlacement, type NewTaskPlacement, type ObservedPlacement, placementDecision, taskPlacementDecision } from './placement-decisions.ts';
+import {
+  type NewPlacement,
+  type NewTaskPlacement,
+  type ObservedPlacement,
+  placementDecision,
+  taskPlacementDecision,
+} from './placement-decisions.ts';
 import type { MoveCause } from './plan-moves.ts';
 
 export interface PlacementsDeps {

@@ -24,10 +24,7 @@ describe('a Python model', { skip: skipPython }, () => {
       home: { name: 'home', zone: 'z0', cpuMilli: 8000, memoryMiB: 8192 },
       python: { ...homePython, hasNetwork },
     });
-    home.follow(
-      { wantedOf: () => 'ready' },
-      { ...noListener, placed: (placement) => void placements.push(placement) },
-    );
+    home.follow({ wantedOf: () => 'ready' }, { ...noListener, placed: (placement) => void placements.push(placement) });
     return home;
   }
 

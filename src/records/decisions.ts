@@ -205,7 +205,10 @@ export class Decisions {
     return row === undefined ? null : decisionOf(row);
   }
 
-  async #recordEvent(tx: Transaction, { id, kind, endpoint, variant, trigger, chosen, reason, changes }: Decision): Promise<PlatformEvent | null> {
+  async #recordEvent(
+    tx: Transaction,
+    { id, kind, endpoint, variant, trigger, chosen, reason, changes }: Decision,
+  ): Promise<PlatformEvent | null> {
     if (!changes || endpoint === null) return null;
     return this.#events.record(tx, { kind: 'decision.made', subject: endpoint, detail: { id, kind, variant, trigger, chosen, reason } });
   }

@@ -90,7 +90,13 @@ function Tasks({ tasks }: { readonly tasks: readonly TaskRow[] }): ReactElement 
     { title: 'Task of', sort: ({ job }) => job, cell: (task) => <HostedJobLink of={task} /> },
     { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <HostTaskMark state={state} /> },
     { title: 'vCPU', isNumber: true, sort: ({ vcpu }) => vcpu, cell: ({ vcpu }) => vcpus(vcpu) },
-    { title: 'Memory', isNumber: true, isWide: true, sort: ({ memory_mib: memory }) => memory, cell: ({ memory_mib: memory }) => mib(memory) },
+    {
+      title: 'Memory',
+      isNumber: true,
+      isWide: true,
+      sort: ({ memory_mib: memory }) => memory,
+      cell: ({ memory_mib: memory }) => mib(memory),
+    },
   ];
   return <DataTable caption="Tasks" columns={columns} rows={tasks} keyOf={({ kind, job, attempt }) => `${kind}/${job}/${attempt}`} />;
 }

@@ -34,7 +34,12 @@ export function HostSetCard({ scaling }: { readonly scaling: HostSet }): ReactEl
             ['Running', `${number(hosts)}, ${count(linked)} linked`],
             ['Limits', `${count(min)} to ${count(max)}`],
             ...(draining === null ? [] : [['Draining', draining] as const]),
-            ['Because', <span key="because" className="placement-why">{sentence(reason)}</span>],
+            [
+              'Because',
+              <span key="because" className="placement-why">
+                {sentence(reason)}
+              </span>,
+            ],
           ]}
         />
       </div>

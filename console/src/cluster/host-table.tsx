@@ -75,7 +75,11 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
     { title: 'Address', isWide: true, cell: ({ address }) => address ?? <span className="dim">–</span> },
   ];
   return (
-    <Card title="Hosts" className="section" footer="vCPU and memory are reserved by the sizes of workers and of tasks: attempts of training and processing jobs.">
+    <Card
+      title="Hosts"
+      className="section"
+      footer="vCPU and memory are reserved by the sizes of workers and of tasks: attempts of training and processing jobs."
+    >
       <DataTable
         caption="Hosts"
         columns={columns}

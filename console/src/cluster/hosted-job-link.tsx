@@ -8,17 +8,18 @@ type HostedJob = Pick<HostDetailBody['tasks'][number], 'kind' | 'job' | 'attempt
 export function HostedJobLink({ of: { kind, job, attempt } }: { readonly of: HostedJob }): ReactElement {
   const link =
     kind === 'training' ? (
-      <Link to="/training/$job" params={{ job }}>
+      <Link className="name" to="/training/$job" params={{ job }}>
         {job}
       </Link>
     ) : (
-      <Link to="/training/processing/$processing" params={{ processing: job }}>
+      <Link className="name" to="/training/processing/$processing" params={{ processing: job }}>
         {job}
       </Link>
     );
   return (
     <>
-      {link} <span className="mut">attempt {attempt}</span>
+      {link}
+      <span className="two">attempt {attempt}</span>
     </>
   );
 }

@@ -32,7 +32,11 @@ export function PlacementCards({ cluster: { moving, pending, recent } }: { reado
           <DataTable caption="Workers that wait for room" columns={pendingColumns} rows={pending} keyOf={({ worker }) => worker} />
         </Card>
       )}
-      <Card title="Placements" className="section" footer="Each placement is a decision: of an instance, its endpoint lists it; of a task, its job has the host and the reason.">
+      <Card
+        title="Placements"
+        className="section"
+        footer="Each placement is a decision: of an instance, its endpoint lists it; of a task, its job has the host and the reason."
+      >
         <DataTable
           caption="Placements, the latest first"
           columns={recentColumns}

@@ -35,7 +35,8 @@ describe('a set of hosts', () => {
   beforeEach(async () => {
     const { db } = opened;
     await db.updateTable('cluster_roles').set({ holder: null, incarnation: null, epoch: 0 }).execute();
-    for (const table of ['cluster_host_sets', 'cluster_hosts', 'cluster_nodes', 'decisions', 'events'] as const) await db.deleteFrom(table).execute();
+    for (const table of ['cluster_host_sets', 'cluster_hosts', 'cluster_nodes', 'decisions', 'events'] as const)
+      await db.deleteFrom(table).execute();
     clock = new VirtualClock(1_000_000);
     hosts = new MemoryHosts();
     const events = new Events(db, clock);
@@ -102,7 +103,9 @@ describe('a set of hosts', () => {
     await home.round();
   };
   const decisions = async () =>
-    (await new Decisions(opened.db, clock, new Events(opened.db, clock)).list({ endpoint: null, kind: 'host-set', limit: 99 })).toReversed();
+    (
+      await new Decisions(opened.db, clock, new Events(opened.db, clock)).list({ endpoint: null, kind: 'host-set', limit: 99 })
+    ).toReversed();
   const events = async (): Promise<string[]> => {
     const rows = await opened.db.selectFrom('events').select(['kind', 'subject', 'detail']).orderBy('seq').execute();
     return rows

@@ -133,7 +133,12 @@ export class HostScaler {
     await this.#act(term, decision, count, hostSetInputs(observed));
   }
 
-  async #act(term: ControllerTerm, decision: HostSetDecision, { hosts: before, version }: HostSetCount, inputs: HostSetInputs): Promise<void> {
+  async #act(
+    term: ControllerTerm,
+    decision: HostSetDecision,
+    { hosts: before, version }: HostSetCount,
+    inputs: HostSetInputs,
+  ): Promise<void> {
     if (decision.action === 'keep') return;
     const { reason } = decision;
     if (decision.action === 'scale') {

@@ -21,7 +21,10 @@ describe('a change of tables beside a long transaction', { skip: whyNoPostgres()
   const locked = async (t: { after(run: () => Promise<void>): void }) => {
     const name = `locked${databases++}`;
     const url = await createMigratedDatabase(server, name);
-    await server.psql(`alter table cluster_host_sets drop column inputs; delete from kysely_migration where name = '0105-cluster-decisions'`, name);
+    await server.psql(
+      `alter table cluster_host_sets drop column inputs; delete from kysely_migration where name = '0105-cluster-decisions'`,
+      name,
+    );
     const reader = new pg.Client({ connectionString: url, application_name: 'report' });
     await reader.connect();
     t.after(() => reader.end());

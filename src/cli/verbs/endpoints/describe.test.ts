@@ -136,12 +136,46 @@ test('describes a group with --group even if an endpoint has the same name', asy
 
 const placed = { host: 'h1', placed_because: 'h1 has 3 of 4 vCPU free; no other host has room' };
 const times = { created_by: 'ada', created_at: early, updated_at: early, started_at: early, ended_at: null };
-const ran = { status: 'InProgress', reason: null, transitions: [], environment: null, image: null, command: ['/bin/true'], ...placed, ...times };
-const limits = { instance_type: 'local.1', volume_gb: 1, max_runtime_s: 60, isolated: false, environment_variables: [], usage: null, notes: [] };
+const ran = {
+  status: 'InProgress',
+  reason: null,
+  transitions: [],
+  environment: null,
+  image: null,
+  command: ['/bin/true'],
+  ...placed,
+  ...times,
+};
+const limits = {
+  instance_type: 'local.1',
+  volume_gb: 1,
+  max_runtime_s: 60,
+  isolated: false,
+  environment_variables: [],
+  usage: null,
+  notes: [],
+};
 const counts = { completed: 0, in_progress: 1, failed: 0, stopped: 0 };
-const trial = { number: 1, job: 'search-001', values: {}, status: 'InProgress', objective: null, stopped_early: false, reason: null, host: 'h2' };
+const trial = {
+  number: 1,
+  job: 'search-001',
+  values: {},
+  status: 'InProgress',
+  objective: null,
+  stopped_early: false,
+  reason: null,
+  host: 'h2',
+};
 const jobs: Readonly<Record<string, unknown>> = {
-  '/api/v1/processing-jobs/clean': { name: 'clean', secondary_status: 'Processing', exit_message: null, inputs: [], outputs: [], ...ran, ...limits },
+  '/api/v1/processing-jobs/clean': {
+    name: 'clean',
+    secondary_status: 'Processing',
+    exit_message: null,
+    inputs: [],
+    outputs: [],
+    ...ran,
+    ...limits,
+  },
   '/api/v1/tuning-jobs/search': {
     ...{ name: 'search', status: 'InProgress', reason: null, strategy: 'Random', metric: 'loss', goal: 'Minimize', ranges: [] },
     ...{ jobs: 2, parallel: 1, seed: 7, counts, best: null, instance_type: 'local.1', ...times },
@@ -167,10 +201,7 @@ for (const [name, says] of [
 for (const [argv, says] of [
   [['digts'], "there is no endpoint, model group or job 'digts': did you mean `penstock describe digits`?"],
   [['wnie'], "there is no endpoint, model group or job 'wnie': did you mean `penstock describe wine`?"],
-  [
-    ['iris'],
-    "there is no endpoint, model group or job 'iris': see `penstock endpoints`, `penstock groups` and `penstock training list`",
-  ],
+  [['iris'], "there is no endpoint, model group or job 'iris': see `penstock endpoints`, `penstock groups` and `penstock training list`"],
   [['--group', 'digits/1'], "there is no model group 'digits/1': did you mean `penstock describe --group digits`?"],
   [['--group', 'wnie'], "there is no model group 'wnie': see `penstock groups`"],
 ] as const) {

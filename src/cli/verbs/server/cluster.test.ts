@@ -33,12 +33,29 @@ const host: HostBody = {
   worker_count: 5,
   task_count: 0,
 };
-const decided = { kind: 'host-set', endpoint: null, variant: null, at, trigger: 'period', changes: true, effect: null, effect_unknown: '' } as const;
+const decided = {
+  kind: 'host-set',
+  endpoint: null,
+  variant: null,
+  at,
+  trigger: 'period',
+  changes: true,
+  effect: null,
+  effect_unknown: '',
+} as const;
 const inputs = { set: 'gpu', hosts: 2, min: 1, max: 10, wanted: { hosts: 3, reason: 'because' }, others: 0, surplus_s: 0 };
 const grown = { action: 'scale', hosts: 3, host: null } as const;
 const drained = { action: 'drain', hosts: 3, host: 'gpu-2' } as const;
 const decisions: NonNullable<ClusterBody['scaling']>['decisions'] = [
-  { ...decided, id: '3', inputs, alternatives: [], chosen: grown, reason: '3 hosts wanted: because', explanation: 'gpu grows from 2 to 3 hosts' },
+  {
+    ...decided,
+    id: '3',
+    inputs,
+    alternatives: [],
+    chosen: grown,
+    reason: '3 hosts wanted: because',
+    explanation: 'gpu grows from 2 to 3 hosts',
+  },
   { ...decided, id: '2', inputs, alternatives: [], chosen: drained, reason: 'gpu-2 is the highest', explanation: 'gpu-2 is drained' },
 ];
 const standby = { state: 'stands by' as const, version: '0.1.0', joined_at: at, lease_ms: 2650, clock_offset_ms: 0 };
@@ -180,7 +197,10 @@ note: the clock of node b is 3.0 s behind
       response.end(JSON.stringify({ items: url.includes('/decisions') ? decisions : [], next: null }));
     const { code, stdout } = await runAgainst(answer, ['decisions']);
     assert.equal(code, 0);
-    assert.match(stdout, /^WHEN \(UTC\) +SET +WANTED +CHANGE +WHY\n.* gpu +3 +gpu-2 drains +gpu-2 is drained\n.* gpu +3 +2 to 3 hosts +gpu grows from 2 to 3 hosts$/m);
+    assert.match(
+      stdout,
+      /^WHEN \(UTC\) +SET +WANTED +CHANGE +WHY\n.* gpu +3 +gpu-2 drains +gpu-2 is drained\n.* gpu +3 +2 to 3 hosts +gpu grows from 2 to 3 hosts$/m,
+    );
   });
 
   test('is the body of the API as JSON', async () => {
