@@ -1,7 +1,7 @@
 /** All migrations in order, forward only; the steps are in `migrations/` by topic. Never change a released step: add a new one. */
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
-import { addClusterDecisions, clusterMigrations, createHostSets } from './migrations/cluster.ts';
+import { clusterMigrations, hostSetMigrations } from './migrations/cluster.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
 import {
   addAnnouncedStatus,
@@ -119,7 +119,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Steps {
     '0088-scores-of-predictions': { up: addScores },
     ...clusterMigrations(dialect),
     '0101-schema-compat': { up: (db) => createSchemaCompat(db, 'schema_compat', 101) },
-    '0104-host-sets': { up: (db) => createHostSets(db, dialect), beside: 101 },
-    '0105-cluster-decisions': { up: (db) => addClusterDecisions(db, dialect), beside: 101 },
+    ...hostSetMigrations(dialect),
   };
 }

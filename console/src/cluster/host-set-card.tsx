@@ -22,12 +22,14 @@ export function HostSetCard({ scaling }: { readonly scaling: HostSet }): ReactEl
       aside={<HostSetMark scaling={scaling} />}
       footer="A host is added when workers need it, and ends after 10 min without need for it."
     >
-      <div className="body">
-        {problem === null ? null : (
+      {problem === null ? null : (
+        <div className="body">
           <Note tone="warn" title={`${set} is not scaled.`}>
             {sentence(problem)}
           </Note>
-        )}
+        </div>
+      )}
+      <div className="body">
         <Pairs
           pairs={[
             ['Wanted', number(wanted)],

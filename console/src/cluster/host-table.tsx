@@ -55,17 +55,7 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
       cell: ({ memory_mib: memory, memory_used_mib: used }) => `${mib(used)} of ${mib(memory)}`,
     },
     ...(hosts.some(hasDevices) ? [devicesColumn] : []),
-    {
-      title: 'Workers',
-      isNumber: true,
-      sort: ({ worker_count: workers }) => workers,
-      cell: (host) => (
-        <>
-          {count(host.worker_count)}
-          <span className="two">{extrasText(host)}</span>
-        </>
-      ),
-    },
+    workersColumn,
     { title: 'Link', isWide: true, sort: ({ lag_ms: lag }) => lag, cell: (host) => linkText(host) },
     {
       title: 'Clock',
@@ -100,6 +90,18 @@ const devicesColumn: TableColumn<HostBody> = {
   title: 'Devices',
   isWide: true,
   cell: (host) => (hasDevices(host) ? devicesText(host) : <span className="dim">–</span>),
+};
+
+const workersColumn: TableColumn<HostBody> = {
+  title: 'Workers',
+  isNumber: true,
+  sort: ({ worker_count: workers }) => workers,
+  cell: (host) => (
+    <>
+      {count(host.worker_count)}
+      <span className="two">{extrasText(host)}</span>
+    </>
+  ),
 };
 
 /** `1 warm, 2 tasks`: what a host has besides its workers. */

@@ -77,14 +77,14 @@ export function hostPairs({ host, placed_because: reason }: PlacedJob): (readonl
   if (host === null) return [];
   const value = (
     <span key="host">
-      <HostLink host={host} />
+      <MachineLink host={host} />
       {reason === null ? null : <span className="two">{sentence(reason)}</span>}
     </span>
   );
   return [['Host', value]];
 }
 
-export function HostLink({ host }: { readonly host: string }): ReactElement {
+export function MachineLink({ host }: { readonly host: string }): ReactElement {
   return (
     <Link className="name" to="/cluster" search={{ host }}>
       {host}

@@ -97,7 +97,7 @@ export function describeJob(job: TrainingJobBody, style: Style): string {
   return `${text}${notesText(job)}\n${transitionsTable(job)}`;
 }
 
-export function describeProcessing(job: ProcessingJobBody, style: Style): string {
+export function formatProcessing(job: ProcessingJobBody, style: Style): string {
   const text = fields([
     ['name', job.name],
     ['status', style.state(job.status)],

@@ -5,7 +5,7 @@ import { ifFound } from '../client/if-found.ts';
 import type { VerbSession } from '../verb.ts';
 import { jobPath } from './follow-job.ts';
 import { tuningPathOf } from './follow-tuning.ts';
-import { describeJob, describeProcessing } from './format-job.ts';
+import { describeJob, formatProcessing } from './format-job.ts';
 import { describeTuningJob } from './format-tuning.ts';
 
 /** False if there is none of this name. */
@@ -17,7 +17,7 @@ export async function printJob(session: VerbSession, client: Client, name: strin
   }
   const processing = await ifFound(client.get<ProcessingJobBody>(`/processing-jobs/${pathSegment(name)}`));
   if (processing !== null) {
-    session.print(processing, describeProcessing(processing, session.style));
+    session.print(processing, formatProcessing(processing, session.style));
     return true;
   }
   const tuning = await ifFound(client.get<TuningJobBody>(tuningPathOf(name)));

@@ -1,6 +1,7 @@
 /** Steps of `migrations.ts`: the nodes that share a PostgreSQL database, their roles and slots. */
 import { sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
+import type { Steps } from '../step.ts';
 import type { Dialect } from '../tables.ts';
 import type { AnyDatabase } from './any-database.ts';
 
@@ -14,6 +15,14 @@ export function clusterMigrations(dialect: Dialect): Record<string, Migration> {
     '0093-join-tokens': { up: (db) => createJoinTokens(db, dialect) },
     '0096-cluster-hosts': { up: (db) => createClusterHosts(db, dialect) },
     '0097-node-clocks': { up: (db) => addNodeClocks(db, dialect) },
+  };
+}
+
+/** By name, in order: those after `schema_compat`. */
+export function hostSetMigrations(dialect: Dialect): Steps {
+  return {
+    '0104-host-sets': { up: (db) => createHostSets(db, dialect), beside: 101 },
+    '0105-cluster-decisions': { up: (db) => addClusterDecisions(db, dialect), beside: 101 },
   };
 }
 
@@ -131,7 +140,7 @@ async function createClusterHosts(db: AnyDatabase, dialect: Dialect): Promise<vo
 }
 
 /** Sets of hosts that the home scales. */
-export async function createHostSets(db: AnyDatabase, dialect: Dialect): Promise<void> {
+async function createHostSets(db: AnyDatabase, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;
   await db.schema
     .createTable('cluster_host_sets')
@@ -145,7 +154,7 @@ export async function createHostSets(db: AnyDatabase, dialect: Dialect): Promise
 }
 
 /** Decisions about the cluster, which have no endpoint. A decision about a set of hosts is made when its change is, from what the row has. */
-export async function addClusterDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
+async function addClusterDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;
   for (const name of ['endpoint_key', 'endpoint'])
     await db.schema

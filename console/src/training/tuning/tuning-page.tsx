@@ -12,7 +12,7 @@ import { NumberStrip } from '../../kit/number-strip.tsx';
 import { useParameter } from '../../kit/page/search-state.ts';
 import { Pairs } from '../../kit/pairs.tsx';
 import { type StateKind, StateMark } from '../../kit/state-mark.tsx';
-import { HostLink, JobFrame, JobReason, StopJob } from '../job-frame.tsx';
+import { JobFrame, JobReason, MachineLink, StopJob } from '../job-frame.tsx';
 import { shownMetric } from '../training-text.ts';
 import { TrialChart } from './trial-chart.tsx';
 import { isTuning, tuningJobQuery, tuningTrialsQuery } from './tuning-queries.ts';
@@ -112,7 +112,7 @@ function columnsFor({ best, metric }: TuningJobBody, trials: readonly TuningTria
     title: 'Host',
     isWide: true,
     sort: ({ host }) => host ?? '',
-    cell: ({ host }) => (host === null ? <span className="dim">–</span> : <HostLink host={host} />),
+    cell: ({ host }) => (host === null ? <span className="dim">–</span> : <MachineLink host={host} />),
   };
   return [
     {
