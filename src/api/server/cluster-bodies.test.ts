@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryHosts } from '../../../test/host-fixture.ts';
-import { describeHost } from '../../hosts/host-status.ts';
+import type { HostStatus } from '../../hosts/index.ts';
 import { hostDetailBody, hostDetailBodyOf } from './cluster-bodies.ts';
-
-const context = { wanted: 'ready', sinceMs: null, pending: [], wallMs: 0, homeOffsetMs: 0 } as const;
 
 test('a host says how many workers have a share of its devices, how many are warm, and whose tasks it runs', () => {
   const hosts = new MemoryHosts();
@@ -21,9 +19,12 @@ test('a host says how many workers have a share of its devices, how many are war
   hosts.start('d1', 'h1');
   const [observed] = hosts.list();
   assert(observed !== undefined);
-  const body = hostDetailBody.parse(hostDetailBodyOf(describeHost(observed, context)));
+  const unknown = { sinceMs: null, endsAtMs: null, version: null, clockOffsetMs: null };
+  const used = { cpuUsedMilli: 8000, memoryUsedMiB: 16_384, hostTasks: observed.hostTasks ?? [] };
+  const status: HostStatus = { ...observed, ...unknown, ...used, state: 'ready', blocked: [] };
+  const body = hostDetailBody.parse(hostDetailBodyOf(status));
   assert.deepEqual(body.accelerators, { 'local.gpu': { workers: 1, workers_max: 4 }, 'local.tpu': { workers: 0, workers_max: 1 } });
-  assert.deepEqual([body.warm_workers, body.task_count, body.vcpu_used], [2, 2, 8]);
+  assert.deepEqual([body.warm_workers, body.task_count], [2, 2]);
   assert.deepEqual(
     body.tasks.map(({ kind, job, attempt }) => `${kind} ${job} ${attempt}`),
     ['training digits-7 2', 'processing clean 1'],

@@ -59,7 +59,7 @@ const hostBody = z.strictObject({
   accelerators: z
     .record(z.string(), z.strictObject({ workers: z.number(), workers_max: z.number() }))
     .describe('By instance type with devices: how many of its workers the host has, and can have at a time.'),
-  warm_workers: z.number().describe('Started workers without a model: the next function needs no new process.'),
+  warm_workers: z.number().describe('Started workers without a model, which a function can use at once.'),
   is_home: z.boolean().describe('It is the machine of the node that serves.'),
   ends_at: time
     .nullable()

@@ -67,9 +67,9 @@ function changeText({ action, hosts, host }: ChosenHostSet, { set, hosts: before
 
 /** The number as it was, and the number that a bound did not allow. */
 function alternativesTo({ hosts }: ChosenHostSet, { hosts: before, min, max, wanted, others }: HostSetInputs): HostSetAlternative[] {
-  const kept =
+  const same =
     before === hosts ? [] : [{ hosts: before, text: `${Math.abs(before - hosts)} ${before < hosts ? 'fewer' : 'more'}, as before` }];
   const unbounded = wanted === null ? hosts : Math.max(0, wanted.hosts - others);
-  if (unbounded > max) return [...kept, { hosts: unbounded, text: `more than the limit of ${max}` }];
-  return unbounded < min ? [...kept, { hosts: unbounded, text: `fewer than the limit of ${min}` }] : kept;
+  if (unbounded > max) return [...same, { hosts: unbounded, text: `more than the limit of ${max}` }];
+  return unbounded < min ? [...same, { hosts: unbounded, text: `fewer than the limit of ${min}` }] : same;
 }
