@@ -2,11 +2,13 @@
  * Connections of clients that send plain inference requests, served without node:http, which takes twice the processor time. A connection
  * begins here. Its first request that is not a plain one, and everything after it, is handed to node:http unread and stays there.
  *
- * Requests of a connection are answered one after the other: a pipelined one waits, unread, until the previous one has been answered.
+ * Requests of a connection are answered one after the other: a pipelined one waits, unread, until the previous one has been answered. A body
+ * that is not there at once is passed on in the pieces in which it is read. If its request is answered early, the rest is discarded.
  */
 import type { Server, Socket } from 'node:net';
+import { releaseMemory } from '../buffer-release.ts';
 import type { Clock } from '../clock.ts';
-import { FastHeads, fastBodyBytesMax } from './fast-head.ts';
+import { FastHeads, streamedBodyBytesMax, wholeBodyBytesMax } from './fast-head.ts';
 import { FastRequest, FastResponse } from './fast-message.ts';
 
 /** What a listener passes to its fast path: time limits, and which requests it may serve. */
@@ -18,6 +20,8 @@ export interface FastConnectionsOptions {
   readonly patienceMs: number;
   /** Lifetime of an idle connection. */
   readonly keepAliveMs: number;
+  /** A body of up to 1 MiB that is not there at once is passed on while it arrives, within this time. Default: its connection is handed over. */
+  readonly streamedMs?: number;
   /** Whether a request is served here. */
   readonly accepts: (request: FastRequest) => boolean;
   readonly serve: (request: FastRequest, response: FastResponse) => void;
@@ -37,7 +41,7 @@ export interface HeldLimits {
 }
 
 /** Pipelined bytes that are held while a request is answered; beyond it, the connection is not read. */
-const heldBytesMax = fastBodyBytesMax;
+const heldBytesMax = wholeBodyBytesMax;
 const heldReadsMax = 16;
 /** As node:http. */
 const headBytesMax = 16 * 1024;
@@ -48,7 +52,7 @@ type Listen = (this: Server, socket: Socket) => void;
 /** All connections of one server that are still on the fast path. One that is handed over is no longer known here. */
 export class FastConnections {
   readonly options: FastConnectionsOptions;
-  readonly heads = new FastHeads();
+  readonly heads: FastHeads;
   readonly #handOver: PassOn;
   readonly #open = new Set<FastConnection>();
   /** Those of `#open` that have sent nothing, oldest first. */
@@ -61,6 +65,7 @@ export class FastConnections {
   /** Takes the place of node's own listener for connections, which gets those that are handed over. */
   constructor(options: FastConnectionsOptions) {
     this.options = options;
+    this.heads = new FastHeads(this.streams ? streamedBodyBytesMax : wholeBodyBytesMax);
     const { server, isTls, keepAliveMs } = options;
     this.#keepAliveSeconds = Math.floor(keepAliveMs / 1000);
     const event = isTls ? 'secureConnection' : 'connection';
@@ -135,6 +140,17 @@ export class FastConnections {
     this.#handOver(socket, unread);
   }
 
+  /** Whether a body is passed on while it arrives. */
+  get streams(): boolean {
+    return this.options.streamedMs !== undefined;
+  }
+
+  /** Ends a connection whose request is broken, as node:http does. */
+  reject({ socket }: FastConnection, code: 'ERR_HTTP_REQUEST_TIMEOUT' | 'HPE_INVALID_EOF_STATE'): void {
+    const error = Object.assign(new Error(code), { code });
+    if (!this.options.server.emit('clientError', error, socket)) socket.destroy();
+  }
+
   /** Leaves a connection to node's own listener from its beginning. */
   leave(socket: Socket): void {
     this.#handOver(socket, null);
@@ -156,11 +172,13 @@ export class FastConnections {
 
   /** One timer for all connections: one per request would cost more than most requests. */
   #sweep(): void {
-    const { clock, patienceMs, keepAliveMs, passing } = this.options;
+    const { clock, patienceMs, keepAliveMs, passing, streamedMs = 0 } = this.options;
     const nowMs = clock.nowMs();
     for (const connection of this.#open) {
       const waitedMs = nowMs - connection.sinceMs;
-      if (connection.isIdle && waitedMs > keepAliveMs) connection.socket.destroy();
+      if (connection.isStreaming) {
+        if (waitedMs > streamedMs) connection.reject('ERR_HTTP_REQUEST_TIMEOUT');
+      } else if (connection.isIdle && waitedMs > keepAliveMs) connection.socket.destroy();
       else if (passing !== undefined && connection.isWithoutHead) {
         if (waitedMs > passing.holds.headMs) connection.socket.end(lateReply).destroySoon();
       } else if (connection.isIncomplete && waitedMs > patienceMs) connection.handOver();
@@ -180,8 +198,12 @@ class FastConnection {
   /** Reads that arrived while a request was answered. */
   #held = 0;
   #answered = 0;
+  /** Its body is still arriving, whether or not it was answered. */
+  #streamed: FastRequest | null = null;
   #response: FastResponse | null = null;
   #isServing = false;
+  /** Whether the next request waits until the responses before are written. */
+  #isBlocked = false;
   #isStopped = false;
 
   constructor(socket: Socket, all: FastConnections) {
@@ -196,12 +218,17 @@ class FastConnection {
 
   /** Whether it waits for its next request, of which nothing has arrived. */
   get isIdle(): boolean {
-    return this.#response === null && this.#unread === null && this.#answered > 0;
+    return this.#response === null && this.#streamed === null && this.#unread === null && this.#answered > 0;
+  }
+
+  /** Whether the body of its request is still arriving. */
+  get isStreaming(): boolean {
+    return this.#streamed !== null;
   }
 
   /** Whether it waits for its first request, or for the rest of one. */
   get isIncomplete(): boolean {
-    return this.#response === null && !this.isIdle;
+    return this.#response === null && this.#streamed === null && !this.isIdle;
   }
 
   /** Whether it has sent nothing, or a part of a head. */
@@ -222,12 +249,22 @@ class FastConnection {
     this.#all.handOver(this, unread);
   }
 
+  /** Closes the connection with an error, in the middle of a request. */
+  reject(code: 'ERR_HTTP_REQUEST_TIMEOUT' | 'HPE_INVALID_EOF_STATE'): void {
+    this.#streamed = null;
+    this.#isStopped = true;
+    this.#all.reject(this, code);
+  }
+
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#isStopped) return;
+    if (this.#streamed !== null) return this.#stream(this.#streamed, chunk);
     if (this.#reads === 0 && this.#answered === 0) this.#all.spoke(this);
     this.#unread = this.#unread === null ? chunk : Buffer.concat([this.#unread, chunk]);
     if (this.#response !== null || this.socket.writableNeedDrain) {
       this.#held++;
       if (this.#unread.length > heldBytesMax || this.#held > heldReadsMax) this.socket.pause();
+      if (this.#response === null) this.#goOnAfterDrain();
       return;
     }
     this.#reads++;
@@ -236,6 +273,7 @@ class FastConnection {
 
   /** Like node:http: after a client has ended its side, it gets no further responses. */
   readonly #onEnd = (): void => {
+    if (this.#streamed !== null) return this.reject('HPE_INVALID_EOF_STATE');
     this.#isStopped = true;
     this.socket.end();
   };
@@ -254,9 +292,9 @@ class FastConnection {
   #serve(): void {
     if (this.#isServing) return; // the loop below continues with the next one
     this.#isServing = true;
-    while (this.#unread !== null && this.#response === null && !this.#isStopped) {
+    while (this.#unread !== null && this.#response === null && this.#streamed === null && !this.#isStopped) {
       if (this.socket.writableNeedDrain) {
-        this.socket.once('drain', () => this.#goOn());
+        this.#goOnAfterDrain();
         break;
       }
       if (!this.#serveNext(this.#unread)) break;
@@ -264,17 +302,17 @@ class FastConnection {
     this.#isServing = false;
   }
 
-  /** False if there is no whole request, or if the connection was handed over. */
+  /** False if there is no request to serve, or if the connection was handed over. */
   #serveNext(unread: Buffer): boolean {
     const head = this.#all.heads.read(unread);
     const isWhole = typeof head !== 'string' && unread.length >= head.headBytes + head.bodyBytes;
+    const isLate = !isWhole && this.#reads > 1;
+    const isStreamed = typeof head !== 'string' && (head.bodyBytes > wholeBodyBytesMax || (isLate && this.#all.streams));
     const isHeld = typeof head === 'string' && this.#all.holds(unread);
-    if (!isHeld && (head === 'other' || (!isWhole && this.#reads > 1))) return this.#leave();
-    if (typeof head === 'string' || !isWhole) {
-      if (this.#reads === 1) this.sinceMs = this.#all.options.clock.nowMs();
-      return false;
-    }
-    const end = head.headBytes + head.bodyBytes;
+    if (!isHeld && (head === 'other' || (isLate && !isStreamed))) return this.#leave();
+    if (!isWhole && this.#reads === 1) this.sinceMs = this.#all.options.clock.nowMs();
+    if (typeof head === 'string' || !(isWhole || isStreamed)) return false;
+    const end = isStreamed ? head.headBytes : head.headBytes + head.bodyBytes;
     const bytes = end === unread.length ? unread : unread.subarray(0, end);
     const request = new FastRequest(head, bytes, this.socket);
     if (!this.#all.options.accepts(request)) return this.#leave();
@@ -282,8 +320,29 @@ class FastConnection {
     this.#reads = this.#unread === null ? 0 : 1;
     const response = this.#all.responseTo(request, () => this.#onAnswered(response));
     this.#response = response;
+    if (isStreamed) this.#streamed = request;
     this.#all.options.serve(request, response);
+    if (isStreamed && this.#unread !== null) this.#streamFirst(request, this.#unread, unread);
     return true;
+  }
+
+  /** The first piece gets memory of its own, because that of a read holds the head, too. */
+  #streamFirst(request: FastRequest, begun: Buffer, read: Buffer): void {
+    const first = Buffer.allocUnsafeSlow(Math.min(begun.length, request.missingBytes));
+    begun.copy(first);
+    this.#unread = first.length === begun.length ? null : begun.subarray(first.length);
+    if (this.#unread === null) queueMicrotask(() => releaseMemory(read));
+    this.#stream(request, first);
+  }
+
+  /** Passes a piece of the body on, and continues with the next request if this one is complete and answered. */
+  #stream(request: FastRequest, chunk: Buffer): void {
+    const missing = request.missingBytes;
+    const piece = chunk.length <= missing ? chunk : chunk.subarray(0, missing);
+    if (piece.length === missing) this.#streamed = null;
+    request.push(piece);
+    if (piece.length < chunk.length) this.#onData(chunk.subarray(piece.length));
+    else if (this.#streamed === null && this.#response === null) this.sinceMs = this.#all.options.clock.nowMs();
   }
 
   #leave(): false {
@@ -294,12 +353,22 @@ class FastConnection {
   #onAnswered({ shouldKeepAlive }: FastResponse): void {
     this.#response = null;
     this.#answered++;
-    this.sinceMs = this.#all.options.clock.nowMs();
+    if (this.#streamed === null) this.sinceMs = this.#all.options.clock.nowMs();
     if (!shouldKeepAlive) {
       this.#isStopped = true;
       this.#unread = null;
       this.socket.destroySoon();
     } else if (this.#unread !== null) this.#goOn();
+  }
+
+  /** Continues once the client has read the responses before. */
+  #goOnAfterDrain(): void {
+    if (this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.socket.once('drain', () => {
+      this.#isBlocked = false;
+      if (this.#response === null && this.#unread !== null) this.#goOn();
+    });
   }
 
   #goOn(): void {

@@ -5,7 +5,7 @@ import { duplexPair } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { plainRequest, requestStream } from '../../test/http-requests.ts';
-import { FastHeads, parseFastHead } from './fast-head.ts';
+import { FastHeads, parseFastHead, streamedBodyBytesMax, wholeBodyBytesMax } from './fast-head.ts';
 
 describe('the reader of plain heads', () => {
   let server: Server;
@@ -75,6 +75,15 @@ describe('the reader of plain heads', () => {
     const long = Buffer.from(`POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nX-A: ${'a'.repeat(5000)}`);
     assert.equal(parseFastHead(long), 'other');
     assert.equal(parseFastHead(long.subarray(0, 3000)), 'later');
+  });
+
+  test('a larger body than the limit of its reader is left to node:http', () => {
+    const head = (bytes: number): Buffer => Buffer.from(`POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n`);
+    for (const bytesMax of [wholeBodyBytesMax, streamedBodyBytesMax]) {
+      const heads = new FastHeads(bytesMax);
+      assert.equal((heads.read(head(bytesMax)) as { bodyBytes: number }).bodyBytes, bytesMax);
+      assert.equal(heads.read(head(bytesMax + 1)), 'other');
+    }
   });
 
   test('a head equal to the one before has the same meaning, and no other has', () => {

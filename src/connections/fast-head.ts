@@ -22,15 +22,17 @@ export type FastHeadResult = FastHead | 'later' | 'other';
 /** Less than node:http accepts. */
 const headBytesMax = 4096;
 const headersMax = 64;
-/** Larger bodies count against the memory budget of all bodies, so node:http handles them. */
-export const fastBodyBytesMax = 64 * 1024;
+/** A body up to this size is served whole if it arrives within two reads. */
+export const wholeBodyBytesMax = 64 * 1024;
+/** The rest of a body up to this size is read and discarded if its request was answered early. Larger bodies are left to node:http. */
+export const streamedBodyBytesMax = 1024 * 1024;
 
 const start = Buffer.from('POST /');
 const headEnd = Buffer.from('\r\n\r\n');
 /** A path without escapes, query or empty segment. */
 const requestLine = /^POST ((?:\/[A-Za-z0-9._~:-]+)+) HTTP\/1\.1$/;
 const headerLine = /^([A-Za-z0-9-]+): *([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)? *$/;
-const lengthValue = /^(?:0|[1-9][0-9]{0,5})$/;
+const lengthValue = /^(?:0|[1-9][0-9]{0,6})$/;
 
 /** Headers that change how a message is framed or answered. */
 const otherNames: ReadonlySet<string> = new Set([
@@ -45,10 +47,10 @@ const otherNames: ReadonlySet<string> = new Set([
   'http2-settings',
 ]);
 
-/** Reads the head at the beginning of `bytes`. */
-export function parseFastHead(bytes: Buffer): FastHeadResult {
+/** Reads the head at the beginning of `bytes`. A larger body than `bodyBytesMax` is not plain. */
+export function parseFastHead(bytes: Buffer, bodyBytesMax: number = wholeBodyBytesMax): FastHeadResult {
   const text = headText(bytes);
-  return text === 'later' || text === 'other' ? text : parseText(text);
+  return text === 'later' || text === 'other' ? text : parseText(text, bodyBytesMax);
 }
 
 /** The text of the head with its empty line. */
@@ -60,7 +62,7 @@ function headText(bytes: Buffer): string {
   return bytes.toString('latin1', 0, end + headEnd.length);
 }
 
-function parseText(text: string): FastHead | 'other' {
+function parseText(text: string, bodyBytesMax: number): FastHead | 'other' {
   const [first = '', ...lines] = text.slice(0, -headEnd.length).split('\r\n');
   const url = requestLine.exec(first)?.[1];
   if (url === undefined || lines.length > headersMax) return 'other';
@@ -77,14 +79,20 @@ function parseText(text: string): FastHead | 'other' {
   const { host, connection = 'keep-alive', 'content-length': length } = headers;
   if (host === undefined || connection.toLowerCase() !== 'keep-alive' || length === undefined || !lengthValue.test(length)) return 'other';
   const bodyBytes = Number(length);
-  return bodyBytes > fastBodyBytesMax ? 'other' : { url, headers, rawHeaders, bodyBytes, headBytes: text.length };
+  return bodyBytes > bodyBytesMax ? 'other' : { url, headers, rawHeaders, bodyBytes, headBytes: text.length };
 }
 
 const knownMax = 256;
 
 /** Reads heads. Clients repeat theirs, so recent ones are cached. Their headers must not be changed. */
 export class FastHeads {
+  readonly #bodyBytesMax: number;
   readonly #known = new Map<string, FastHead>();
+
+  /** A larger body is not plain. */
+  constructor(bodyBytesMax: number = wholeBodyBytesMax) {
+    this.#bodyBytesMax = bodyBytesMax;
+  }
 
   /** Clients repeat their heads byte for byte, so a head that was parsed before is looked up by its text. */
   read(bytes: Buffer): FastHeadResult {
@@ -92,7 +100,7 @@ export class FastHeads {
     if (text === 'later' || text === 'other') return text;
     const known = this.#known.get(text);
     if (known !== undefined) return known;
-    const head = parseText(text);
+    const head = parseText(text, this.#bodyBytesMax);
     if (head === 'other') return head;
     if (this.#known.size === knownMax) this.#known.clear();
     this.#known.set(text, head);

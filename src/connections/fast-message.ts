@@ -5,23 +5,23 @@ import type { Socket } from 'node:net';
 import { STATUS_CODES } from '../node-http.ts';
 import type { FastHead } from './fast-head.ts';
 
-/** A request that has arrived whole. */
+/** A request whose body has arrived whole, or is passed to its listener piece by piece. */
 export class FastRequest {
   readonly method = 'POST';
   readonly httpVersion = '1.1';
-  readonly complete = true;
   readonly url: string;
   readonly headers: FastHead['headers'];
   readonly rawHeaders: FastHead['rawHeaders'];
   readonly socket: Socket;
-  /** As received, with its head. */
+  /** As received, with its head. Of a body in pieces, it has none. */
   readonly bytes: Buffer;
   /** When it arrived at another process, by the clock of this one. */
   readonly arrivedAtMs: number | undefined;
   readonly #headBytes: number;
-  #isRead = false;
+  #missingBytes: number;
+  #listener: ((piece: Buffer) => void) | null = null;
 
-  constructor({ url, headers, rawHeaders, headBytes }: FastHead, bytes: Buffer, socket: Socket, arrivedAtMs?: number) {
+  constructor({ url, headers, rawHeaders, headBytes, bodyBytes }: FastHead, bytes: Buffer, socket: Socket, arrivedAtMs?: number) {
     this.url = url;
     this.headers = headers;
     this.rawHeaders = rawHeaders;
@@ -29,23 +29,39 @@ export class FastRequest {
     this.bytes = bytes;
     this.arrivedAtMs = arrivedAtMs;
     this.#headBytes = headBytes;
+    this.#missingBytes = headBytes + bodyBytes - bytes.length;
   }
 
   get body(): Buffer {
     return this.bytes.subarray(this.#headBytes);
   }
 
+  /** Bytes of the body that have not arrived. */
+  get missingBytes(): number {
+    return this.#missingBytes;
+  }
+
+  get complete(): boolean {
+    return this.#missingBytes === 0;
+  }
+
   get destroyed(): boolean {
     return this.socket.destroyed;
   }
 
-  /** The body is there: the first listener for it is called at once. */
+  /** Only the first listener for the body counts. What is there already is passed to it at once. */
   on(event: 'data' | 'end' | 'error' | 'close', listener: (chunk: Buffer) => void): this {
-    if (event !== 'data' || this.#isRead) return this;
-    this.#isRead = true;
+    if (event !== 'data' || this.#listener !== null) return this;
+    this.#listener = listener;
     const { body } = this;
     if (body.length > 0) listener(body);
     return this;
+  }
+
+  /** The next piece of the body, which belongs to the listener. Without one, the request was answered without its body. */
+  push(piece: Buffer): void {
+    this.#missingBytes -= piece.length;
+    this.#listener?.(piece);
   }
 
   once(event: 'data' | 'end' | 'error' | 'close', listener: (chunk: Buffer) => void): this {
@@ -60,6 +76,9 @@ export class FastRequest {
     return this;
   }
 }
+
+/** A larger response is not copied behind its head. */
+const copiedBytesMax = 32 * 1024;
 
 /** What a response needs of its connection. */
 export interface FastResponseDeps {
@@ -109,20 +128,30 @@ export class FastResponse extends EventEmitter {
     return this;
   }
 
-  /** Sends head and body in one write: one packet for a small response. */
-  end(body: string | Uint8Array = '', encoding: 'latin1' | 'utf8' = 'utf8'): this {
+  /** Sends head and body in one write: one packet for a small response. `written` is called once the memory of bytes is no longer read. */
+  end(body: string, encoding?: 'latin1' | 'utf8'): this;
+  end(body?: Uint8Array, written?: () => void): this;
+  end(body: string | Uint8Array = '', more: 'latin1' | 'utf8' | (() => void) = 'utf8'): this {
     if (this.writableEnded || this.destroyed) return this;
     this.writableEnded = true;
     const { socket, date, keepAliveSeconds, onEnd } = this.#deps;
     const connection = this.shouldKeepAlive ? `keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}` : 'close';
     const head = `${this.#head}Date: ${date()}\r\nConnection: ${connection}\r\n\r\n`;
-    const written = (): void => this.close();
-    if (typeof body === 'string') socket.write(head + body, encoding, written);
-    else {
+    const close = (): void => {
+      this.close();
+      if (typeof more === 'function') more();
+    };
+    if (typeof body === 'string') socket.write(head + body, more as BufferEncoding, close);
+    else if (body.length <= copiedBytesMax) {
       const whole = Buffer.allocUnsafe(head.length + body.length);
       whole.write(head, 0, 'latin1');
       whole.set(body, head.length);
-      socket.write(whole, written);
+      socket.write(whole, close);
+    } else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body, close);
+      socket.uncork();
     }
     onEnd();
     return this;

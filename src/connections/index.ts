@@ -1,6 +1,6 @@
 export { closePort } from './close-port.ts';
 export { FastConnections } from './fast-connections.ts';
-export { type FastHead, FastHeads } from './fast-head.ts';
+export { type FastHead, FastHeads, streamedBodyBytesMax } from './fast-head.ts';
 export { FastRequest, FastResponse } from './fast-message.ts';
 export { errorBody, errorHeaders, httpStatus, httpStatusOf } from './http-errors.ts';
 export { acceptedEncoding, replyHeaders, sendInference } from './inference-reply.ts';

@@ -3,10 +3,9 @@
  * before the connection is closed, and the server does not read gigabytes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { streamedBodyBytesMax } from '../connections/index.ts';
 import { ChunkPacer } from './bodies/chunk-pacer.ts';
 
-/** A remaining body up to this size is read and discarded, and the connection stays open. */
-const harmlessRestBytes = 1024 * 1024;
 /** Bytes of a longer remaining body that are read at all. The request timeout limits the time. */
 const lingerBytesMax = 8 * 1024 * 1024;
 /**
@@ -51,7 +50,8 @@ export function respond(
   request.resume();
 }
 
+/** Such a body is read and discarded, and the connection stays open. */
 function hasShortRest(request: IncomingMessage): boolean {
   const declared = request.headers['content-length'];
-  return declared === undefined ? request.headers['transfer-encoding'] === undefined : Number(declared) <= harmlessRestBytes;
+  return declared === undefined ? request.headers['transfer-encoding'] === undefined : Number(declared) <= streamedBodyBytesMax;
 }

@@ -36,6 +36,17 @@ describe('a growing buffer', () => {
     }
   });
 
+  test('releases the last piece after the turn in which it arrived', async () => {
+    const pieces = Array.from({ length: 10 }, () => pieceOf(64 * 1024));
+    const gathered = new GrowingBuffer(10 * 64 * 1024);
+    for (const piece of pieces) gathered.add(piece);
+    const all = taken(gathered);
+    assert.equal(isReleased(pieces[9] as Buffer), false);
+    assert.equal((await all).length, 10 * 64 * 1024);
+    await new Promise(setImmediate);
+    assert(pieces.every(isReleased));
+  });
+
   test('releases everything when it is dropped', (t) => {
     const few = [pieceOf(10), pieceOf(10)];
     const gathered = new GrowingBuffer(1000);

@@ -25,7 +25,7 @@ export class GrowingBuffer {
   #pieces: Buffer[] = [];
   /** Null while there are few bytes. */
   #whole: Buffer | null = null;
-  /** The last copied piece. Released when the next one arrives, because Node may still read it while emitting it. */
+  /** The last copied piece. Released when the next one arrives, or after this turn, because Node may still read it while emitting it. */
   #copied: Buffer | null = null;
   #bytes = 0;
 
@@ -53,6 +53,8 @@ export class GrowingBuffer {
   take(done: (all: Buffer) => void): void {
     const whole = this.#whole ?? this.#joined(this.#bytes);
     this.#whole = null;
+    const last = this.#copied;
+    if (last !== null) queueMicrotask(() => releaseMemory(last));
     if (whole.length === this.#bytes) return done(whole);
     void copyInSlices(whole.subarray(0, this.#bytes)).then((all) => {
       releaseMemory(whole);

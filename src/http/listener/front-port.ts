@@ -40,6 +40,8 @@ export interface ForwardedResponse {
 class ForwardedSocket extends EventEmitter {
   readonly #to: ForwardedResponse;
   readonly #stays: () => boolean;
+  /** Of a response that is written in parts. */
+  #parts: Buffer[] | null = null;
 
   constructor(to: ForwardedResponse, stays: () => boolean) {
     super();
@@ -49,11 +51,21 @@ class ForwardedSocket extends EventEmitter {
 
   write(text: string | Uint8Array, ...rest: readonly (BufferEncoding | (() => void))[]): void {
     const [encoding] = rest as [BufferEncoding];
-    this.#to.write(
-      typeof text === 'string' ? Buffer.from(text, encoding) : Buffer.from(text.buffer, text.byteOffset, text.byteLength),
-      this.#stays(),
-    );
-    queueMicrotask(rest.at(-1) as () => void);
+    const bytes = typeof text === 'string' ? Buffer.from(text, encoding) : Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+    if (this.#parts === null) this.#to.write(bytes, this.#stays());
+    else this.#parts.push(bytes);
+    const written = rest.at(-1);
+    if (typeof written === 'function') queueMicrotask(written);
+  }
+
+  cork(): void {
+    this.#parts = [];
+  }
+
+  uncork(): void {
+    const whole = Buffer.concat(this.#parts ?? []);
+    this.#parts = null;
+    this.#to.write(whole, this.#stays());
   }
 
   destroy(): void {

@@ -132,8 +132,8 @@ export class Listener {
   }
 
   /**
-   * Routes everything at or below the prefix to `handle`, which sends the response. Call before `listen`. Small bodies that are posted to a path
-   * with `isFast` may take the fast path: `handle` then gets a `FastRequest` and a `FastResponse`.
+   * Routes everything at or below the prefix to `handle`, which sends the response. Call before `listen`. Requests that are posted to a path
+   * with `isFast` may take the fast path: `handle` then gets a `FastRequest` and a `FastResponse`, and begins to read the body before it returns.
    */
   direct(prefix: string, handle: DirectHandler, isFast: (path: string) => boolean = () => false): void {
     this.#mounts.push({ prefix, handle, isFast });
@@ -353,6 +353,7 @@ export class Listener {
       clock: this.#options.clock,
       patienceMs: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
       keepAliveMs: limits.keepAliveMs,
+      streamedMs: limits.requestTimeoutMs,
       accepts: (request) => this.#isFast(request),
       serve: (request, response) => this.#serveFast(request, response),
     });
@@ -411,7 +412,7 @@ export class Listener {
     return this.#mounts.find(({ prefix }) => isBelow(url, prefix))?.isFast(url) === true;
   }
 
-  /** The same for a request on the fast path, which is complete and has one Host. */
+  /** The same for a request on the fast path, which has one Host. */
   #serveFast(fast: FastRequest, fastResponse: FastResponse, outlives = false): void {
     const request = asNodeRequest(fast);
     const response = asNodeResponse(fastResponse);
