@@ -36,13 +36,10 @@ test('reads a large body completely, with and without a declared length', async 
   }
 });
 
-test('releases the memory of each chunk when the next one arrives, without garbage collection', async (t) => {
+test('releases the memory of all chunks once the body has arrived, without garbage collection', async (t) => {
   const { body, chunks } = await received(t, pieces, { 'content-length': whole.length });
   assert(chunks.length > 2);
-  assert.deepEqual(
-    chunks.map(({ buffer }) => (buffer as ArrayBuffer).detached),
-    chunks.map((_, i) => i < chunks.length - 1),
-  );
+  assert(chunks.every(({ buffer }) => (buffer as ArrayBuffer).detached));
   assert(whole.equals(body));
 });
 
