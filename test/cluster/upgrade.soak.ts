@@ -1,5 +1,6 @@
 /**
- * Nodes and hosts of a cluster are upgraded one by one, under load, and back: `npm run soak:upgrade`. No inference may fail.
+ * Nodes and hosts of a cluster are upgraded one by one, under load, and back: `npm run soak:upgrade`. No inference may fail, and a training job
+ * that runs on hosts meanwhile completes once.
  *
  * The older version is the commit before the rules of upgrades (or `FROM=COMMIT`), if this clone has it. The newer one is a copy of this tree
  * with one step of the tables more.
@@ -11,6 +12,7 @@ import type { ClusterBody, EndpointBody } from '../../src/api/index.ts';
 import { until } from '../end-to-end/poll.ts';
 import { penstock } from '../end-to-end/server.ts';
 import { whyNoPostgres } from '../postgres-server.ts';
+import { ClusterJobs, handModelOver } from './cluster-jobs.ts';
 import { HostProcesses } from './host-processes.ts';
 import { ended, Load, NodesFixture } from './nodes-fixture.ts';
 import { OtherVersions } from './other-versions.ts';
@@ -28,6 +30,24 @@ const farLinks = {
   from: /linkProtocols: LinkProtocols = .*;/,
   to: 'linkProtocols: LinkProtocols = { min: 8, max: 9 };',
 };
+
+/** Counts until it has left two hosts, from its checkpoint each time, and for half a minute on the third. */
+const leavesTwice = `import os, shutil, signal, time
+saved = os.path.dirname(os.environ["SM_MODEL_DIR"]) + "/checkpoints/state"
+line, moves, stopped = 0, 0, []
+if os.path.exists(saved):
+    line, moves = (int(word) for word in open(saved).read().split())
+signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+last = line + 60 if moves == 2 else 100_000
+while line < last and not stopped:
+    print("line", line, flush=True)
+    line += 1
+    time.sleep(0.5)
+if stopped:
+    with open(saved, "w") as file:
+        file.write(f"{line} {moves + 1}")
+else:
+    ${handModelOver}`;
 
 describe('an upgrade of a cluster under load', { skip: whyNoPostgres() }, () => {
   const versions = new OtherVersions();
@@ -60,17 +80,34 @@ describe('an upgrade of a cluster under load', { skip: whyNoPostgres() }, () => 
     cluster = await Upgraded.start(penstock);
     const before = cluster.hosts.workers('h1');
     assert(before.length > 0);
+    const { jobs } = cluster;
+    await jobs.begin('upgraded', leavesTwice, ['--environment', 'none', '--checkpoint', 's3://penstock-training/upgraded']);
+    await until('it prints', async () => (await jobs.printed('upgraded')).length > 5);
     for (const name of ['b', 'c', 'a']) await cluster.replace(name, next);
     assert.notEqual(await cluster.nodes.home(), 'a');
     assert.match(await cluster.note(), /these are older: host h1: .*host h2/);
     for (const name of ['a', 'b', 'c']) await cluster.replace(name, penstock);
     assert.equal(await cluster.nodes.postgres.psql('select count(*) from later', 'penstock'), '0', 'this version serves on those tables');
     assert.deepEqual(cluster.hosts.workers('h1'), before, 'agents keep their workers through it');
-    for (const name of ['h1', 'h2']) await cluster.replaceHost(name, next);
+    const { attempt, host } = await jobs.job('upgraded');
+    assert.equal(attempt, 1, 'and their task');
+    assert(host === 'h1' || host === 'h2');
+    for (const name of host === 'h1' ? ['h1', 'h2'] : ['h2', 'h1']) {
+      const { attempt: last } = await jobs.job('upgraded');
+      await cluster.replaceHost(name, next);
+      await until('the job runs on the other host', async () => {
+        const now = await jobs.job('upgraded');
+        return now.attempt === last + 1 && now.secondary_status === 'Training' && now.host !== name;
+      });
+      // Then its script is ready for the next signal.
+      const { length: printed } = await jobs.printed('upgraded');
+      await until('it goes on', async () => (await jobs.printed('upgraded')).length > printed);
+    }
     for (const name of ['c', 'b', 'a']) await cluster.replace(name, next);
     assert.match(await cluster.note(), /end the upgrade with `penstock cluster finish-upgrade`/);
     await cluster.call('POST', '/cluster/finish-upgrade');
     assert.equal(await cluster.note(), '');
+    await jobs.endsOnce('upgraded', { attempt: 3, host });
     await cluster.end('b');
     assert.match(await cluster.rejected('b', penstock), /changed by a newer version of Penstock: this one, .* lacks step 901/);
     assert.match(
@@ -95,11 +132,13 @@ function commitBeforeRules(): string | null {
 class Upgraded {
   readonly nodes: NodesFixture;
   readonly hosts: HostProcesses;
+  readonly jobs: ClusterJobs;
   readonly #load: Load;
 
   private constructor(nodes: NodesFixture, hosts: HostProcesses, load: Load) {
     this.nodes = nodes;
     this.hosts = hosts;
+    this.jobs = new ClusterJobs(nodes, () => nodes.home());
     this.#load = load;
   }
 
@@ -193,6 +232,7 @@ class Upgraded {
   async close(): Promise<void> {
     await this.#load.use();
     this.hosts.close();
+    this.jobs.close();
     await this.nodes.close();
   }
 
