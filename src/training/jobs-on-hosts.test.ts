@@ -116,7 +116,7 @@ describe('a training job on a host', { timeout: 120_000 }, () => {
       if (name !== 'waits') await training.until(name, ({ secondaryStatus }) => secondaryStatus === 'Training');
     }
     assert.equal(await hostOf(training, 'on-host'), 'h1');
-    assert.equal(await hostOf(training, 'on-home'), null);
+    assert.equal(await hostOf(training, 'on-home'), 'home');
     await until(() => wanted() === 2, 'the one on the host and the one that waits');
     await training.training.stop('waits', 'tester');
     await until(() => wanted() === 1, 'it has ended');
