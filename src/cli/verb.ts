@@ -83,11 +83,12 @@ export function verbGroup(program: Command, name: string, summary: string): Comm
     }
     const names = group.commands.map((command) => command.name());
     const meant = word === undefined ? null : suggestedVerb(word, names);
-    const suggestion = meant === null ? '' : `did you mean \`penstock ${name} ${meant}\`? `;
+    const path = program.parent === null ? name : `${program.name()} ${name}`; // of a group in a group, as `cluster token`
+    const suggestion = meant === null ? '' : `did you mean \`penstock ${path} ${meant}\`? `;
     const problem = word === undefined ? 'missing verb' : word.startsWith('-') ? `unknown option '${word}'` : `unknown verb '${word}'`;
     const [last = '', ...others] = names.toReversed();
     const expected = `${suggestion}${suggestion === '' ? 'expected' : 'Expected'} ${others.toReversed().join(', ')} or ${last}`;
-    throw new CliError(`${problem}: ${expected}; see penstock ${name} --help`, 2);
+    throw new CliError(`${problem}: ${expected}; see penstock ${path} --help`, 2);
   });
   return group;
 }

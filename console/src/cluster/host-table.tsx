@@ -18,28 +18,17 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
     {
       title: 'Host',
       sort: ({ name }) => name,
-      cell: ({ name, is_home: isHome }) => (
-        <button type="button" className="host-name" aria-expanded={name === open} onClick={() => onOpen(name)}>
-          {name}
-          {isHome ? ' (serves)' : ''}
-        </button>
-      ),
-    },
-    {
-      title: 'State',
-      sort: ({ state }) => state,
-      cell: ({ state, ends_at: endsAt }) => (
+      cell: (host) => (
         <>
-          <HostMark state={state} />
-          {endsAt === null ? null : (
-            <span className="mut">
-              {' '}
-              ends <Until at={endsAt} />
-            </span>
-          )}
+          <button type="button" className="host-name" aria-expanded={host.name === open} onClick={() => onOpen(host.name)}>
+            {host.name}
+            {host.is_home ? ' (serves)' : ''}
+          </button>
+          <span className="two m-only">{host.link === 'linked' ? host.zone : linkText(host)}</span>
         </>
       ),
     },
+    stateColumn,
     { title: 'Zone', isWide: true, sort: ({ zone }) => zone, cell: ({ zone }) => zone },
     {
       title: 'vCPU',
@@ -90,6 +79,22 @@ const devicesColumn: TableColumn<HostBody> = {
   title: 'Devices',
   isWide: true,
   cell: (host) => (hasDevices(host) ? devicesText(host) : <span className="dim">–</span>),
+};
+
+const stateColumn: TableColumn<HostBody> = {
+  title: 'State',
+  sort: ({ state }) => state,
+  cell: ({ state, ends_at: endsAt }) => (
+    <>
+      <HostMark state={state} />
+      {endsAt === null ? null : (
+        <span className="mut">
+          {' '}
+          ends <Until at={endsAt} />
+        </span>
+      )}
+    </>
+  ),
 };
 
 const workersColumn: TableColumn<HostBody> = {

@@ -57,11 +57,24 @@ function When({ at }: { readonly at: string }): ReactElement {
   );
 }
 
+function causeText({ cause, from }: Pick<Moving, 'cause' | 'from'>): string {
+  return `${from ?? 'its host'} ${causes[cause]}`;
+}
+
 const movingColumns: readonly TableColumn<Moving>[] = [
-  { title: 'Worker', cell: ({ worker }) => <span className="mono">{worker}</span> },
+  {
+    title: 'Worker',
+    className: 'said',
+    cell: ({ worker, cause, from }) => (
+      <>
+        <span className="mono">{worker}</span>
+        <span className="two m-only">{causeText({ cause, from })}</span>
+      </>
+    ),
+  },
   { title: 'From', cell: ({ from }) => from ?? <span className="dim">–</span> },
   { title: 'To', cell: ({ to }) => to },
-  { title: 'Because', isWide: true, cell: ({ cause, from }) => `${from ?? 'its host'} ${causes[cause]}` },
+  { title: 'Because', isWide: true, cell: causeText },
   { title: 'Since', isWide: true, cell: ({ since }) => <When at={since} /> },
 ];
 
@@ -75,8 +88,14 @@ const pendingColumns: readonly TableColumn<Pending>[] = [
 const recentColumns: readonly TableColumn<Recent>[] = [
   {
     title: 'Worker',
+    className: 'said',
     sort: ({ worker }) => worker,
-    cell: ({ worker, job }) => (job === null ? <span className="mono">{worker}</span> : worker),
+    cell: ({ worker, job, reason }) => (
+      <>
+        {job === null ? <span className="mono">{worker}</span> : worker}
+        <span className="two m-only placement-why">{reason}</span>
+      </>
+    ),
   },
   { title: 'From', isWide: true, cell: ({ from }) => from ?? <span className="dim">–</span> },
   { title: 'Host', sort: ({ to }) => to, cell: ({ to }) => to },

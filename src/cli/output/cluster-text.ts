@@ -112,7 +112,7 @@ export function hostsText(hosts: readonly HostBody[]): string {
   ]);
 }
 
-export function hostWorkersText(workers: HostDetailBody['workers']): string {
+function hostWorkersText(workers: HostDetailBody['workers']): string {
   return table(workers, [
     { title: 'WORKER', cell: ({ id }) => id },
     { title: 'MODEL', cell: ({ model }) => model },
@@ -124,7 +124,7 @@ export function hostWorkersText(workers: HostDetailBody['workers']): string {
   ]);
 }
 
-export function hostTasksText(tasks: HostDetailBody['tasks']): string {
+function hostTasksText(tasks: HostDetailBody['tasks']): string {
   return table(tasks, [
     { title: 'JOB', cell: ({ job }) => job },
     { title: 'KIND', cell: ({ kind }) => kind },
@@ -133,6 +133,12 @@ export function hostTasksText(tasks: HostDetailBody['tasks']): string {
     { title: 'VCPU', cell: ({ vcpu }) => vcpu, align: 'right' },
     { title: 'MEMORY', cell: ({ memory_mib: memory }) => `${memory} MiB`, align: 'right' },
   ]);
+}
+
+/** The host, its workers and its tasks, and what keeps workers from leaving it. */
+export function hostText(host: HostDetailBody): string {
+  const blocked = host.blocked.map(({ worker, reason }) => `note: ${worker} cannot leave: ${reason}\n`).join('');
+  return [hostsText([host]), hostWorkersText(host.workers), hostTasksText(host.tasks), blocked].filter((part) => part !== '').join('\n');
 }
 
 /** `h1 is draining, with 2 workers and 1 task`. */

@@ -30,6 +30,7 @@ interface RemoveOptions extends CommonOptions {
 const ttlMsMin = 60_000;
 const ttlMsMax = 7 * 86_400_000;
 const usesMax = 1000;
+const hostNameForm = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 
 export function addClusterAccess(cluster: Command, context: CliContext): void {
   const token = verbGroup(cluster, 'token', 'create, list and revoke the tokens with which hosts join');
@@ -38,7 +39,7 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
       command
         .addOption(new Option('--ttl <time>', 'how long it can be used, such as 30m or 2d').argParser(parsedTtl).default(3_600_000, '1h'))
         .option('--uses <n>', 'how many hosts may join with it', parsedUses, 1)
-        .option('--name <host>', 'the only host that may use it; it takes the place of a host of this name'),
+        .option('--name <host>', 'the only host that may use it; it takes the place of a host of this name', parsedHostName),
     )
     .runs(async (session, { ttl, uses: max_uses, name: host }: TokenOptions) => {
       const json = { ttl_s: Math.round(ttl / 1000), max_uses, host };
@@ -50,6 +51,7 @@ export function addClusterAccess(cluster: Command, context: CliContext): void {
     });
   verb(token, context, 'list', 'list the tokens that can still be used').runs(async (session) => {
     const all = await (await session.client()).all<JoinTokenBody>('/cluster/tokens');
+    if (all.length === 0) session.remark('no token can be used: create one with `penstock cluster token create`');
     session.print(
       all,
       table(all, [
@@ -129,6 +131,11 @@ function parsedUses(text: string): number {
   if (uses < 1 || uses > usesMax)
     throw new InvalidArgumentError(`expected a whole number from 1 to ${usesMax}, got '${text.slice(0, 40)}'`);
   return uses;
+}
+
+function parsedHostName(text: string): string {
+  if (hostNameForm.test(text)) return text;
+  throw new InvalidArgumentError(`expected letters, digits and hyphens, at most 63, got '${text.slice(0, 80)}'`);
 }
 
 /** In milliseconds. */

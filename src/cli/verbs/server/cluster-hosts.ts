@@ -6,7 +6,7 @@ import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
 import { type Client, pathSegment } from '../../client/client.ts';
 import { pause } from '../../client/pause.ts';
-import { hostLine, hostLoadText, hostTasksText, hostWorkersText } from '../../output/cluster-text.ts';
+import { hostLine, hostLoadText, hostText } from '../../output/cluster-text.ts';
 import { Progress } from '../../output/progress.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../../verb.ts';
 import { drainSelf } from './drain-self.ts';
@@ -56,7 +56,7 @@ export function addHostVerbs(cluster: Command, context: CliContext): void {
       .runs(async (session, _options: CommonOptions, name: string) => {
         const client = await session.client();
         const host = await client.post<HostDetailBody>(`${pathOf(name)}/${word}`);
-        session.print(host, `${hostLine(host)}${hostWorkersText(host.workers)}${hostTasksText(host.tasks)}`);
+        session.print(host, `${hostLine(host)}\n${hostText(host)}`);
         return 0;
       });
   }

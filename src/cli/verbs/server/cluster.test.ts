@@ -320,9 +320,22 @@ for (const verb of ['cordon', 'uncordon']) {
     const { code, stdout } = await runAgainst(answer, ['cluster', verb, 'h 1']);
     assert.equal(code, 0);
     assert.deepEqual(calls, [`POST /api/v1/cluster/hosts/h%201/${verb}`]);
-    assert.match(stdout, /^h1 is (?:ready|cordoned), with 1 worker\nWORKER +MODEL/);
+    assert.match(stdout, /^h1 is (?:ready|cordoned), with 1 worker\n\nHOST +ZONE[^]*\nWORKER +MODEL/);
   });
 }
+
+test('a host is shown with its workers and tasks, and with what keeps workers on it', async () => {
+  const blocked = [{ worker: 'w1', endpoint: 'digits', host: 'h1', reason: 'no room', since: at }];
+  const tasks = [{ kind: 'processing', job: 'clean', attempt: 2, state: 'running', vcpu: 1, memory_mib: 512 } as const];
+  const { calls, answer } = script(detail(['w1'], { blocked, tasks, task_count: 1 }));
+  const { code, stdout } = await runAgainst(answer, ['cluster', 'hosts', 'h1']);
+  assert.equal(code, 0);
+  assert.deepEqual(calls, ['GET /api/v1/cluster/hosts/h1']);
+  assert.match(
+    stdout,
+    /^HOST .*\nh1 .*\n\nWORKER .*\nw1 .*\n\nJOB +KIND +ATTEMPT .*\nclean +processing +2 +running .*\n\nnote: w1 cannot leave: no room\n$/,
+  );
+});
 
 describe('a removal', () => {
   const hosts = [host, { ...host, name: 'a', is_home: true }, { ...host, name: 'b' }];
@@ -363,6 +376,25 @@ describe('a join token', () => {
       assert.match(stderr, new RegExp(`--ttl.*expected a time such as 30m, 12h or 2d, from 1m to 7d, got '${ttl}'`));
     });
   }
+
+  test('is not asked for a host whose name is none', async () => {
+    const { code, stderr } = await runAgainst(() => assert.fail('nothing is sent'), ['cluster', 'token', 'create', '--name', 'bad name']);
+    assert.equal(code, 2);
+    assert.match(stderr, /--name.*expected letters, digits and hyphens, at most 63, got 'bad name'/);
+  });
+
+  test('is not created by a verb with a typing error, which gets the whole command as a suggestion', async () => {
+    const { code, stderr } = await runAgainst(() => assert.fail('nothing is sent'), ['cluster', 'token', 'craete']);
+    assert.equal(code, 2);
+    assert.match(stderr, /unknown verb 'craete': did you mean `penstock cluster token create`\? .*see penstock cluster token --help/);
+  });
+
+  test('is said to be missing if there is none', async () => {
+    const empty: RequestListener = (_, response) => response.end(JSON.stringify({ items: [], next: null }));
+    const { code, stderr } = await runAgainst(empty, ['cluster', 'token', 'list']);
+    assert.equal(code, 0);
+    assert.match(stderr, /no token can be used: create one with `penstock cluster token create`/);
+  });
 
   for (const uses of ['0', '1001', 'many']) {
     test(`is not asked for with --uses ${uses}: the bounds are named`, async () => {

@@ -1,12 +1,12 @@
 /** `penstock cluster …`: nodes, hosts, and what the operator wants of a host. */
 import type { Command } from 'commander';
-import type { ClusterBody } from '../../../api/index.ts';
+import type { ClusterBody, HostDetailBody } from '../../../api/index.ts';
 import { loadSetting } from '../../../config.ts';
 import { messageOf, PlatformError } from '../../../errors.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
-import type { Client } from '../../client/client.ts';
-import { clusterText, hostsText, nodesText } from '../../output/cluster-text.ts';
+import { type Client, pathSegment } from '../../client/client.ts';
+import { clusterText, hostsText, hostText, nodesText } from '../../output/cluster-text.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../../verb.ts';
 import { addClusterAccess } from './cluster-access.ts';
 import { addHostVerbs } from './cluster-hosts.ts';
@@ -27,13 +27,20 @@ export function addCluster(program: Command, context: CliContext): void {
       session.print(status, clusterText(status));
       return status.nodes.some(({ state }) => state === 'serves') ? 0 : 1;
     });
-  verb(cluster, context, 'hosts', 'list the hosts with their capacity, workers and links').runs(async (session) => {
-    const client = await session.client();
-    const { hosts } = await clusterOf(client);
-    if (hosts.length === 0) session.remark('no host has joined: start one with `penstock host --join TOKEN`');
-    session.print(hosts, hostsText(hosts));
-    return 0;
-  });
+  verb(cluster, context, 'hosts [host]', 'list the hosts with their capacity and links, or show one with its workers and tasks').runs(
+    async (session, _options: CommonOptions, name?: string) => {
+      const client = await session.client();
+      if (name !== undefined) {
+        const host = await client.get<HostDetailBody>(`/cluster/hosts/${pathSegment(name)}`);
+        session.print(host, hostText(host));
+        return 0;
+      }
+      const { hosts } = await clusterOf(client);
+      if (hosts.length === 0) session.remark('no host has joined: start one with `penstock host --join TOKEN`');
+      session.print(hosts, hostsText(hosts));
+      return 0;
+    },
+  );
   addHostVerbs(cluster, context);
   addClusterAccess(cluster, context);
 }
