@@ -102,6 +102,26 @@ describe('placement by a home', () => {
     );
   });
 
+  test('records a start that is tried again once, until its worker was ready, or its reason changes', async () => {
+    home.hosts.set('h1');
+    const start = async (reason: string): Promise<void> => {
+      home.placements.placed({ worker: spec, host: 'h1', cause: null, from: null, reason });
+      await home.placements.round();
+    };
+    await start('h1 has room');
+    home.hosts.start('d0', 'h1', { state: 'starting' });
+    await start('h1 has room');
+    await start('h1 has more room');
+    home.hosts.start('d0', 'h1');
+    await home.placements.round();
+    await start('h1 has more room');
+    const made = await home.decisions.list({ kind: 'placement', limit: 10 });
+    assert.deepEqual(
+      made.map(({ explanation }) => explanation.replace('d0 starts on h1: ', '')),
+      ['h1 has more room', 'h1 has more room', 'h1 has room'],
+    );
+  });
+
   test('records where a task of a job starts, as a decision of no endpoint', async () => {
     home.hosts.set('h1', { zone: 'b' });
     const size = { cpuMilli: 2000, memoryMiB: 4096 };

@@ -54,6 +54,8 @@ export class Placements {
   readonly #moving = new Map<string, MoveUnderWay>();
   /** Starts without a host, by worker. */
   readonly #rejected = new Map<string, UnplacedWorker & { readonly lastMs: number }>();
+  /** Placements that were recorded, by worker, until it is ready: a start that fails is tried again each second, and is one decision. */
+  readonly #recorded = new Map<string, string>();
   /** Workers whose lack of a host was reported. */
   #reported: ReadonlySet<string> = new Set();
   readonly #links = new Map<string, HostLinkState>();
@@ -108,6 +110,9 @@ export class Placements {
     if (worker.kind === 'function') return;
     const sinceMs = this.#deps.clock.wallMs();
     if (cause !== null) this.#moving.set(worker.id, { worker: worker.id, endpoint: worker.endpoint, cause, from, to, sinceMs });
+    const text = JSON.stringify([to, cause, from, placement.reason]);
+    if (this.#recorded.get(worker.id) === text) return;
+    this.#recorded.set(worker.id, text);
     const decision = placementDecision(placement, this.#observed());
     this.#recording = this.#recording.then(() => this.#record(decision));
   }
@@ -143,6 +148,8 @@ export class Placements {
     for (const host of observed) await this.#follow(host);
     await this.#followMissing(observed);
     await this.#endMoves(observed);
+    for (const { id, state } of observed.flatMap(({ workers }) => workers)) if (state === 'ready') this.#recorded.delete(id);
+    if (this.#recorded.size > rejectedMax) this.#recorded.clear(); // of workers that never became ready
     await this.#reportPending();
     await this.#reportDrained(observed);
     this.#count(observed);

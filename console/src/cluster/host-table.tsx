@@ -17,6 +17,7 @@ export function HostTable({ hosts, open, onOpen }: HostTableProps): ReactElement
   const columns: readonly TableColumn<HostBody>[] = [
     {
       title: 'Host',
+      className: 'said',
       sort: ({ name }) => name,
       cell: (host) => (
         <>
