@@ -116,11 +116,23 @@ function hostSet(): NonNullable<ClusterBody['scaling']> {
   const draining = { ...inputs, wanted: { hosts: 2, reason: 'because' }, surplus_s: 600 };
   const drained = { action: 'drain', hosts: 3, host: 'gpu-2' } as const;
   return {
-    ...{ set: 'gpu', wanted: 4, hosts: 4, linked: 3, min: 1, max: 4, draining: null, reason },
+    set: 'gpu',
+    wanted: 4,
+    hosts: 4,
+    linked: 3,
+    min: 1,
+    max: 4,
+    draining: null,
+    reason,
     problem: 'Kubernetes answered 403 to a change of the number of hosts of the StatefulSet gpu: it cannot patch',
     decisions: [
       {
-        ...{ ...decided, id: 'd2', at: at(50), inputs, reason, explanation: `gpu grows from 3 to 4 hosts: ${reason}` },
+        ...decided,
+        id: 'd2',
+        at: at(50),
+        inputs,
+        reason,
+        explanation: `gpu grows from 3 to 4 hosts: ${reason}`,
         chosen: { action: 'scale', hosts: 4, host: null },
         alternatives: [
           { hosts: 3, text: '1 fewer, as before' },

@@ -67,7 +67,7 @@ const movingColumns: readonly TableColumn<Moving>[] = [
     className: 'said',
     cell: ({ worker, cause, from }) => (
       <>
-        <span className="mono">{worker}</span>
+        <span className="mono nw">{worker}</span>
         <span className="two m-only">{causeText({ cause, from })}</span>
       </>
     ),
@@ -92,7 +92,7 @@ const recentColumns: readonly TableColumn<Recent>[] = [
     sort: ({ worker }) => worker,
     cell: ({ worker, job, reason }) => (
       <>
-        {job === null ? <span className="mono">{worker}</span> : worker}
+        <span className={job === null ? 'mono nw' : 'nw'}>{worker}</span>
         <span className="two m-only placement-why">{reason}</span>
       </>
     ),
