@@ -7,7 +7,7 @@ import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { withOwnImports } from './own-imports.ts';
 import type { Platform, Product } from './platform.ts';
-import { v8Flags } from './v8-flags.ts';
+import { v8Flags, youngGeneration } from './v8-flags.ts';
 
 /** Root of the package. It contains `src` (in a checkout) or `dist` (once built), and `assets`. */
 const root = join(import.meta.dirname, '..');
@@ -36,10 +36,11 @@ process.stdout.on('error', () => process.exit(0));
 
 /** Imports the server only when one is started, so that the verbs that call a server start in a fraction of the time. */
 async function start(config: Config): Promise<Platform> {
-  for (const flag of v8Flags) setFlagsFromString(flag);
+  for (const flag of [...v8Flags, youngGeneration.fixed]) setFlagsFromString(flag);
   const { startPlatform } = await withOwnImports(new URL('.', import.meta.url).href, () => import('./platform.ts'));
   const onStandBy = (url: string): void => void process.stdout.write(`penstock stands by ${url}\n`);
   const platform = await startPlatform(config, product, { interrupted: interruption.signal, onStandBy });
+  setFlagsFromString(youngGeneration.growing);
   const link = platform.signInLink();
   if (link !== null) process.stderr.write(`sign in to the console, once, within 15 minutes: ${link}\n`);
   return platform;

@@ -10,7 +10,7 @@ import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import { v8Flags } from '../v8-flags.ts';
+import { v8Flags, youngGeneration } from '../v8-flags.ts';
 import { BlockingChannel, inheritedChannel } from './blocking-channel.ts';
 import { type Frame, FrameReader, kinds, messageFrame, resolveShared, writeFrame } from './link/frames.ts';
 import { SharedMemory, sharedMemoryFd } from './link/shared-memory.ts';
@@ -32,6 +32,7 @@ function end(why: string, code: number): never {
 }
 
 const [, , socketPath, workerId, kind = 'onnx'] = process.argv;
+if (kind === 'onnx') setFlagsFromString(youngGeneration.fixed);
 const isInherited = socketPath === inheritedChannel;
 const token = kind === 'fill-cache' || isInherited ? '' : process.env['PENSTOCK_WORKER_TOKEN'];
 delete process.env['PENSTOCK_WORKER_TOKEN'];

@@ -19,7 +19,7 @@ interface Facts {
 
 function serverWith(changes: Partial<Facts>) {
   const clock = new VirtualClock();
-  const facts: Facts = {
+  const before: Facts = {
     youngMiB: 64,
     shrinksToMiB: 2,
     rssMiB: 500,
@@ -29,6 +29,7 @@ function serverWith(changes: Partial<Facts>) {
     trims: 0,
     ...changes,
   };
+  const facts = { ...before };
   const memory = new IdleMemory({
     clock,
     loopShare: () => facts.loopShare,
@@ -42,8 +43,13 @@ function serverWith(changes: Partial<Facts>) {
       facts.trims++;
       facts.rssMiB = Math.min(facts.rssMiB, facts.trimsToMiB);
     },
+    trimNow: () => {
+      facts.rssMiB = 180;
+    },
   });
   memory.start();
+  const started = { ...facts };
+  Object.assign(facts, before, { collections: 0 }); // it has served since
   /** Lets time pass by checks; what a check began has ended before the next one. */
   const pass = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 10_000) {
@@ -51,8 +57,13 @@ function serverWith(changes: Partial<Facts>) {
       await new Promise((resolve) => setImmediate(resolve));
     }
   };
-  return { facts, pass };
+  return { facts, started, pass };
 }
+
+test('returns at once what loading the server has left', () => {
+  const { started } = serverWith({});
+  assert.deepEqual([started.collections, started.youngMiB, started.rssMiB, started.trims], [1, 2, 180, 0]);
+});
 
 test('collects the young generation of an idle server until it is small', async () => {
   const { facts, pass } = serverWith({ shrinksToMiB: 20 });

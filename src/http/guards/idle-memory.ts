@@ -23,6 +23,8 @@ export interface IdleMemoryOptions {
   readonly rssBytes: () => number;
   /** Returns free pages to the system. */
   readonly trim: () => Promise<void>;
+  /** The same, at once: for a server that does not serve yet, because it blocks the event loop. */
+  readonly trimNow: () => void;
 }
 
 const checkEveryMs = 10_000;
@@ -49,8 +51,13 @@ export class IdleMemory {
     this.#options = options;
   }
 
+  /** Returns what loading the server has left, in a few milliseconds. */
   start(): void {
-    this.#options.loopShare();
+    const { collectYoung, trimNow, loopShare } = this.#options;
+    collectYoung();
+    trimNow();
+    this.#trimmed();
+    loopShare();
     this.#cancel = every(this.#options.clock, checkEveryMs, () => void this.check());
   }
 
@@ -82,6 +89,11 @@ export class IdleMemory {
     this.#isTrimming = true;
     await trim().catch(() => undefined); // the server stops, or no thread could be started: the next check tries again
     this.#isTrimming = false;
+    this.#trimmed();
+  }
+
+  #trimmed(): void {
+    const { clock, rssBytes } = this.#options;
     this.#trimmedAtMs = clock.nowMs();
     this.#trimmedBytes = rssBytes();
   }

@@ -5,7 +5,7 @@ import type { Closers } from '../../closers.ts';
 import type { Config } from '../../config.ts';
 import type { Foundation } from '../../foundation/index.ts';
 import { type Metrics, penstockNamespace } from '../../metrics/index.ts';
-import { trimMemoryTask } from '../../threads/index.ts';
+import { trimMemory, trimMemoryTask } from '../../threads/index.ts';
 import { type Listener } from '../listener/listener.ts';
 import { IdleMemory, loopMeter, youngGenerationBytes } from './idle-memory.ts';
 import { LoopWatchdog } from './loop-watchdog.ts';
@@ -47,6 +47,7 @@ export function openGuards(
     collectYoung: collector.young,
     rssBytes: () => process.memoryUsage.rss(),
     trim: async () => void (await threads.run(trimMemoryTask, undefined, { bytes: 0, lane: 'background', work: trimming })),
+    trimNow: () => void trimMemory(),
   });
   closers.push(() => watchdog.stop());
   closers.push(() => overload.stop());

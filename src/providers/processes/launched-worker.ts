@@ -42,6 +42,9 @@ export interface WorkerProcessDeps {
 /** WebAssembly (used by Node for TypeScript) reserves 10 GiB of addresses by default: more than the limit allows. */
 export const nodeOptions = ['--disable-wasm-trap-handler'];
 
+/** The threads of V8, which compile and collect now and then, would keep heaps of their own: 2 MiB, nearly all of it free. */
+const onnxVariables = { MALLOC_ARENA_MAX: '1' };
+
 /** Set if the worker will start a command. Such a worker does not load onnxruntime. */
 export interface CommandAccess {
   readonly kind: 'process';
@@ -87,7 +90,7 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
     place = placeOf(deps, workerId, access);
     grown = access === null ? null : leftovers.treeOf(workerId);
     memory = SharedMemory.create(workerId);
-    const own = access?.kind === 'python' ? { ...pythonVariables(access), ...(grown === null ? {} : markOf(grown.tree, place)) } : {};
+    const own = variablesOf(access, grown?.tree ?? null, place);
     spawned = new SpawnedProcess({
       clock,
       ...launchOf(place, commandOf(access, place?.socketPath ?? listener.path, workerId)),
@@ -184,6 +187,12 @@ function commandOf(access: WorkerProgram, socketPath: string, workerId: string):
   if (access?.kind === 'python') return pythonCommand(access, socketPath, workerId);
   const [connection, kind] = access === null ? [inheritedChannel, 'onnx'] : [socketPath, 'process'];
   return [process.execPath, ...nodeOptions, workerMainPath, connection, workerId, kind];
+}
+
+function variablesOf(access: WorkerProgram, tree: ProcessTree | null, place: WorkerPlace | null): Readonly<Record<string, string>> {
+  if (access === null) return onnxVariables;
+  if (access.kind === 'process') return {};
+  return { ...pythonVariables(access), ...(tree === null ? {} : markOf(tree, place)) };
 }
 
 /** The mark identifies the processes that a model starts. Without isolation, the folder of the tree is the model's own. */

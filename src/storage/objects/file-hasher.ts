@@ -1,5 +1,11 @@
-/** Computes the SHA-256 of files on a separate thread, which starts with the first file. */
+/**
+ * Computes the SHA-256 of files: small ones at once, others on a separate thread. The thread takes at least 12 MiB, so it starts with the
+ * first large file and ends when it has had none for a while.
+ */
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
+import { type Clock, SystemClock } from '../../clock.ts';
 import { asDiskError } from '../../data-directory/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 
@@ -24,14 +30,35 @@ interface Waiting {
 
 const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './hash-thread.ts' : './hash-thread.js', import.meta.url);
 
+/** Hashing this much takes about a millisecond. */
+const smallBytesMax = 2 ** 20;
+
+const idleMs = 5000;
+
 /** If the thread ends, pending requests fail and the next one starts a new thread. */
 export class FileHasher {
+  readonly #clock: Pick<Clock, 'after'>;
   #thread: Worker | null = null;
+  #cancelEnd: () => void = () => undefined;
   #count = 0;
   readonly #waiting = new Map<number, Waiting>();
 
+  constructor(clock: Pick<Clock, 'after'> = new SystemClock()) {
+    this.#clock = clock;
+  }
+
+  /** Whether the thread runs. */
+  get hasThread(): boolean {
+    return this.#thread !== null;
+  }
+
   /** Throws `unavailable` if the file cannot be read. The cause has the code ENOENT if it is missing. */
-  sha256Of(path: string, bytesPerSecond: number | null = null): Promise<string> {
+  async sha256Of(path: string, bytesPerSecond: number | null = null): Promise<string> {
+    return (bytesPerSecond === null ? await sha256OfSmall(path) : null) ?? this.#inThread(path, bytesPerSecond);
+  }
+
+  #inThread(path: string, bytesPerSecond: number | null): Promise<string> {
+    this.#cancelEnd();
     const thread = (this.#thread ??= this.#start());
     thread.ref();
     const id = this.#count++;
@@ -42,6 +69,7 @@ export class FileHasher {
   }
 
   async close(): Promise<void> {
+    this.#cancelEnd();
     await this.#thread?.terminate();
   }
 
@@ -50,7 +78,7 @@ export class FileHasher {
     thread.on('message', (answer: HashAnswer) => {
       const waiting = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);
-      if (this.#waiting.size === 0) thread.unref(); // An idle thread must not keep the process alive.
+      if (this.#waiting.size === 0) this.#leaveIdle(thread);
       if ('sha256' in answer) waiting?.resolve(answer.sha256);
       else waiting?.reject(asDiskError(Object.assign(new Error(answer.error), { code: answer.code }), `read ${waiting.path}`));
     });
@@ -64,5 +92,25 @@ export class FileHasher {
     thread.on('error', (error) => ended(messageOf(error)));
     thread.on('exit', (code) => ended(`exit code ${code}`));
     return thread;
+  }
+  #leaveIdle(thread: Worker): void {
+    thread.unref(); // An idle thread must not keep the process alive.
+    this.#cancelEnd = this.#clock.after(idleMs, () => {
+      this.#thread = null;
+      void thread.terminate();
+    });
+  }
+}
+
+/** Null if the file is not small. */
+async function sha256OfSmall(path: string): Promise<string | null> {
+  try {
+    await using file = await open(path, 'r');
+    if ((await file.stat()).size > smallBytesMax) return null;
+    return createHash('sha256')
+      .update(await file.readFile())
+      .digest('hex');
+  } catch (error) {
+    throw asDiskError(error, `read ${path}`);
   }
 }
