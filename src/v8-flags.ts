@@ -16,7 +16,6 @@ export const v8Flags: readonly string[] = [
 
 /**
  * Whether V8 may enlarge the young generation, of 1 MiB at first. A server loads its modules without: nearly all that they create stays, so
- * it would grow to 64 MiB, whose pages remain. Then it grows faster than by V8's factor of 2, with which it was too small for the first
- * 20,000 requests of a load. A worker of ONNX models, which creates few objects for a run, always does without.
+ * it would grow to 64 MiB, whose pages remain. A worker of ONNX models, which creates few objects for a run, always does without.
  */
-export const youngGeneration = { fixed: '--semi-space-growth-factor=1', growing: '--semi-space-growth-factor=4' } as const;
+export const youngGeneration = { fixed: '--semi-space-growth-factor=1', growing: '--semi-space-growth-factor=2' } as const;
