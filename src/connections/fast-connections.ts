@@ -331,7 +331,10 @@ class FastConnection {
     const first = Buffer.allocUnsafeSlow(Math.min(begun.length, request.missingBytes));
     begun.copy(first);
     this.#unread = first.length === begun.length ? null : begun.subarray(first.length);
-    if (this.#unread === null) queueMicrotask(() => releaseMemory(read));
+    if (this.#unread === null) {
+      this.#reads = 0;
+      queueMicrotask(() => releaseMemory(read));
+    }
     this.#stream(request, first);
   }
 

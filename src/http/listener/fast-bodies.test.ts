@@ -188,6 +188,23 @@ describe('a connection with a large body', () => {
     await listener.close();
   });
 
+  test('has the whole time limit for its next body, too, however long it was idle before', async () => {
+    const clock = new VirtualClock();
+    const { listener, port, served } = await listening({ clock });
+    const socket = await dial(port);
+    const text = received(socket);
+    socket.write(Buffer.concat([half, rest]));
+    while (served.length === 0 || listener.bodies.budget.bytes > 0) await new Promise(setImmediate);
+    for (let second = 0; second < 50; second++) clock.advance(1000);
+    socket.write(half);
+    while (listener.bodies.budget.bytes < 200_000) await new Promise(setImmediate);
+    for (let second = 0; second < 50; second++) clock.advance(1000);
+    socket.write(Buffer.concat([rest, Buffer.from(closing)]));
+    assert.deepEqual((await text).match(/HTTP\/1\.1 \d+/g), Array(3).fill('HTTP/1.1 200'));
+    assert.deepEqual(served, ['/infer fast', '/infer fast', '/last node']);
+    await listener.close();
+  });
+
   test('gets 400 as from node:http if its client sends no more, also if it was answered early', async () => {
     const [fast, node] = await Promise.all([listening(), listening({ isFast: false })]);
     for (const path of ['/infer', '/refused']) {
