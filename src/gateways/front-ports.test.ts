@@ -213,6 +213,21 @@ describe('connections of a gateway process without a home', () => {
     assert.match(await restOf(client), /^HTTP\/1\.1 200 OK\r\n.*ok$/s);
   });
 
+  test('that are still sending a body get 503, and are closed a second later if their client goes on', async () => {
+    const { client, clock } = await passOne({ isLinked: false, isCutOff: true }, infer.replace('Length: 2', 'Length: 2000000'));
+    client.allowHalfOpen = true;
+    const answer = restOf(client);
+    const send = async (): Promise<void> => {
+      client.write(Buffer.alloc(60_000));
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    };
+    for (let piece = 0; piece < 20; piece++) await send();
+    assert.equal(client.errored, null, 'it is not reset while its client sends');
+    clock.advance(1000);
+    while (!client.destroyed) await send();
+    assert.match(await answer, /^HTTP\/1\.1 503 /);
+  });
+
   test('that bring a probe get 503 after a second, whether there is no home, it is silent, or it hangs up', async () => {
     const without = await passOne({ ...near }, ready);
     without.clock.advance(1000);

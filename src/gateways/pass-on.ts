@@ -24,6 +24,11 @@ const waitMs = 60_000;
 /** Dials at once. Until it is introduced, each takes one of the 256 places that a home has for the connections of an address. */
 const dialsMax = 32;
 
+/**
+ * For a rejected client to read why: if it is still sending a body, a connection that is closed at once is reset. It might never close it.
+ */
+const lingerMs = 1000;
+
 /** Of one gateway process. */
 export class PassedConnections {
   readonly #deps: PassedConnectionsDeps;
@@ -40,7 +45,7 @@ export class PassedConnections {
   /** `socket` is paused; `unread`: what was received of it. One that speaks HTTP/1.1 is answered if there is no home for it. */
   passOn(socket: Socket, kind: 'connection' | 'grpc', encrypted: boolean, unread: Buffer | null = null): void {
     const { clock, home } = this.#deps;
-    const refuse = (why: PlatformError): void => (kind === 'grpc' ? void socket.destroy() : reject(socket, why));
+    const refuse = (why: PlatformError): void => (kind === 'grpc' ? void socket.destroy() : reject(socket, why, clock));
     socket.on('error', () => socket.destroy());
     if (home.isCutOff) return refuse(cutOff());
     if (this.#waiting.size >= waitingMax && !home.isLinked) return refuse(noHome('too many connections wait for it already'));
@@ -101,7 +106,7 @@ export class PassedConnections {
 }
 
 /** The request of the connection, of which nothing was passed on, is answered without the home. */
-function reject(socket: Socket, why: PlatformError): void {
+function reject(socket: Socket, why: PlatformError, clock: Pick<Clock, 'after'>): void {
   if (socket.destroyed) return;
   const body = errorBody(why, requestIdOf({ headers: {} }));
   const headers = {
@@ -112,7 +117,11 @@ function reject(socket: Socket, why: PlatformError): void {
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 503 Service Unavailable\r\n${lines.join('')}\r\n${body}`);
-  socket.on('finish', () => socket.destroySoon()).resume();
+  socket.once(
+    'close',
+    clock.after(lingerMs, () => socket.destroy()),
+  );
+  socket.resume();
 }
 
 function join(socket: Socket, upstream: Socket): void {
