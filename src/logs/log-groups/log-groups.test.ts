@@ -44,6 +44,17 @@ const messages = ({ events }: LogPage): string[] => events.map(({ message }) => 
 
 for (const [name, open] of databases) {
   describe(`log groups in ${name}`, () => {
+    test('a line at a fraction of a millisecond, such as one of a host, is stored at a whole one', async (t) => {
+      const { failures, logs } = await fixture(t, {}, open);
+      logs.write('g', 's', 'of a host', epochMs - 0.75);
+      const { events } = await logs.read('g', everything);
+      assert.deepEqual(failures, []);
+      assert.deepEqual(
+        events.map(({ message, atMs }) => [message, atMs]),
+        [['of a host', epochMs - 1]],
+      );
+    });
+
     test("the server's lines create their group and stream, are readable at once and survive a restart", async (t) => {
       const { clock, make, logs } = await fixture(t, {}, open);
       logs.write('/aws/sagemaker/Endpoints/e', 'AllTraffic/w1', 'one');

@@ -103,7 +103,7 @@ export class LogGroups {
     return this.#dropped;
   }
 
-  /** Writes a line of the server. Creates missing groups and streams. Never throws. */
+  /** Writes a line of the server, at the nearest whole millisecond. Creates missing groups and streams. Never throws. */
   write(groupName: string, streamName: string, text: string, atMs: number = this.#options.clock.wallMs()): void {
     const stream = this.#isClosed ? null : this.#streamFor(groupName, streamName);
     if (stream === null) {
@@ -115,7 +115,8 @@ export class LogGroups {
     const hasRoom = this.#waitingBytes + bytes <= waitingBytesMax;
     if (hasRoom && stream.group.limiter.admits(bytes, this.#options.clock.nowMs())) {
       this.#reportGap(stream);
-      this.#add(stream, atMs, message, bytes);
+      // Of a line that a host printed, the time is known from its age, which is fractional. PostgreSQL has whole numbers.
+      this.#add(stream, Math.round(atMs), message, bytes);
     } else {
       stream.skipped++;
       this.#dropped++;
