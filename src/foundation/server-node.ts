@@ -28,6 +28,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import { addressParts, type LinkIdentity, linkProtocols } from '../links/index.ts';
 import type { Logs } from '../logs/index.ts';
 import {
+  createTables,
   type Database,
   endLockOfNode,
   knownSteps,
@@ -49,7 +50,7 @@ const removedReason = 'this node was removed from the cluster: start it again if
 const connectMs = 5000;
 /** How long a server of the same name, which was just killed, may be taken for live. */
 const joinMsMax = 5000;
-/** The first node of a new database has the role after one round. */
+/** The first node has the role after one round. */
 const firstRoleMsMax = 5000;
 
 /** The node that serves, or is about to. */
@@ -118,7 +119,8 @@ export class ServerNode implements NodeLock {
     if (node === null || databaseUrl === null || clusterKeyFile === null) return null;
     const server = new ServerNode(node, databaseUrl, linkSettings(link, readClusterKeys(clusterKeyFile)), deps);
     closers.push(() => server.#end());
-    // On a new database, the lock decides who is first, and creates the tables.
+    await createTables({ url: databaseUrl, clock: deps.clock });
+    // On tables of before clusters, the lock decides who is first, and migrates them.
     const db = await server.#join();
     const problem = db === null ? null : await otherPlace(db, objectPlaceOf(parseObjectLocation(config.objects)));
     if (problem !== null) deps.log.warn({ node, problem }, 'this node stands by, but it may be unable to serve');
@@ -151,7 +153,7 @@ export class ServerNode implements NodeLock {
     return this.#member === null || (this.#member.term !== null && this.#member.isLeaseCurrent);
   }
 
-  /** Called with the lock of the database. Throws `unavailable` if another node was faster on a new database. */
+  /** Called with the lock of the database. Throws `unavailable` if another node was faster on tables of before clusters. */
   async serve(): Promise<void> {
     if (this.#member === null) {
       const db = await this.#join();

@@ -1,7 +1,7 @@
 /** Opens the database, migrates it and runs transactions. */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin } from 'kysely';
+import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -150,6 +150,30 @@ export async function openMigrated({
   if ((await executedSteps(opened.db, 'state').catch(isNew)).includes(clusterStep)) return opened;
   await opened.close();
   return null;
+}
+
+/**
+ * Creates the tables of a new PostgreSQL database, beside other processes that do the same. Leaves one with tables as it is, because a server
+ * may use them: the next one migrates it under its lock. Throws `unavailable`.
+ */
+export async function createTables({ url, clock = new SystemClock() }: PostgresLocation): Promise<void> {
+  const postgres = await Postgres.open(url, { clock, limits: defaultPostgresLimits });
+  const db = new Kysely<Tables>({ dialect: postgres.dialect });
+  let isComplete = true;
+  try {
+    // Another process may have created those of one purpose so far.
+    for (const purpose of everything) isComplete &&= await hasTables(db, purpose);
+  } finally {
+    await db.destroy();
+  }
+  if (!isComplete) await (await openDatabase({ url, clock })).close();
+}
+
+async function hasTables(db: Database, purpose: Purpose): Promise<boolean> {
+  const { rows } = await sql<{ name: string | null }>`select to_regclass(${ofPurpose('kysely_migration', purpose)})::text as name`.execute(
+    db,
+  );
+  return typeof rows[0]?.name === 'string' && (await executedSteps(db, purpose)).length > 0;
 }
 
 /**

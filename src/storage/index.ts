@@ -7,6 +7,7 @@ export { writeBackup } from './backup/write-backup.ts';
 export { bindObjects, otherPlace } from './bind-objects.ts';
 export {
   type Availability,
+  createTables,
   type DatabaseLocation,
   inTransaction,
   isForeignKeyViolation,
