@@ -23,6 +23,8 @@ export interface HostIdentityOptions {
   /** The text of a join token; null if the host has joined before. */
   readonly token: string | null;
   readonly signal: AbortSignal;
+  /** The host has joined with the token. Called before its certificate is stored. */
+  readonly onJoined?: () => void;
   /** A renewal failed, and will be tried again. */
   readonly onFailure: (error: unknown) => void;
   /** A node cannot be reached. Called once for each reason in a row. */
@@ -72,7 +74,9 @@ export class HostIdentity {
     if (typeof stored !== 'string' && joined.id === stored.token) return start(stored);
     try {
       const before = typeof stored === 'string' ? noNodes : stored;
-      return await start({ ...before, ...(await joinWithToken(joined, options)), token: joined.id });
+      const membership = await joinWithToken(joined, options);
+      options.onJoined?.();
+      return await start({ ...before, ...membership, token: joined.id });
     } catch (error) {
       // The host has joined with another token before: the name is its own, and a token that expired since then is not used.
       const isRefused = error instanceof PlatformError && (error.code === 'already_exists' || error.code === 'forbidden');

@@ -1,5 +1,5 @@
 /** The newest epoch of a home that a host has seen, also after a restart of its agent. Commands of older homes have no effect. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { systemCode, writeFileAtomically } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
 
@@ -24,6 +24,11 @@ export class EpochFence {
     }
   }
 
+  /** Before a host joins a cluster: epochs count from 1 in each, also in one that was restored from a backup. */
+  static reset(path: string): void {
+    rmSync(path, { force: true });
+  }
+
   get newest(): number {
     return this.#newest;
   }
@@ -31,7 +36,9 @@ export class EpochFence {
   /** A newer epoch is stored before its command has an effect. Throws `wrong_state` for an older one. */
   check(epoch: number): void {
     if (epoch < this.#newest) {
-      throw new PlatformError('wrong_state', `the command is of a home of epoch ${epoch}, but this host has seen epoch ${this.#newest}`);
+      const advice = 'If the database was restored, restart this host with a new join token';
+      const message = `the command is of a home of epoch ${epoch}, but this host has seen epoch ${this.#newest}. ${advice}`;
+      throw new PlatformError('wrong_state', message);
     }
     if (epoch === this.#newest) return;
     writeFileAtomically(this.#path, `${epoch}\n`, { mode: 0o600 });

@@ -16,6 +16,7 @@ import { AgentArtifacts } from './agent-artifacts.ts';
 import { AgentHealth } from './agent-health.ts';
 import { type AgentPythonOptions, AgentPythons } from './agent-pythons.ts';
 import { AgentTasks } from './agent-tasks.ts';
+import { EpochFence } from './epoch-fence.ts';
 import { HostAgent, type HostAgentOptions } from './host-agent.ts';
 import type { ObjectFile } from './partial-objects.ts';
 import { PeerGrants } from './peer-grants.ts';
@@ -115,6 +116,7 @@ async function open(
     name,
     token,
     signal: joining,
+    onJoined: () => EpochFence.reset(join(directory.path, 'agent', 'epoch')),
     onFailure: (error) => log.warn({ error: messageOf(error) }, 'the certificate of this host was not renewed, will be retried'),
     onUnreachable: (address, reason) => log.warn({ address, reason }, 'a node cannot be reached, will be retried'),
   });
