@@ -58,6 +58,8 @@ export class FastConnections {
   /** Those of `#open` that have sent nothing, oldest first. */
   readonly #silent = new Set<FastConnection>();
   readonly #keepAliveSeconds: number;
+  /** Whether a connection that becomes idle is closed. */
+  isClosing = false;
   #date = '';
   #dateSecond = Number.NaN;
   #cancel = (): void => {};
@@ -107,8 +109,9 @@ export class FastConnections {
     for (const connection of this.#open) connection.closeAfterResponse();
   }
 
-  /** Closes connections that have been answered and wait for nothing. */
+  /** Closes connections that have been answered and wait for nothing, from now on. */
   closeIdle(): void {
+    this.isClosing = true;
     for (const connection of this.#open) if (connection.isIdle) connection.socket.destroy();
   }
 
@@ -345,7 +348,10 @@ class FastConnection {
     if (piece.length === missing) this.#streamed = null;
     request.push(piece);
     if (piece.length < chunk.length) this.#onData(chunk.subarray(piece.length));
-    else if (this.#streamed === null && this.#response === null) this.sinceMs = this.#all.options.clock.nowMs();
+    else if (this.#streamed === null && this.#response === null) {
+      this.sinceMs = this.#all.options.clock.nowMs();
+      if (this.#all.isClosing) this.socket.destroySoon();
+    }
   }
 
   #leave(): false {

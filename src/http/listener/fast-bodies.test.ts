@@ -269,4 +269,15 @@ describe('a connection with a large body', () => {
     await drained;
     await listener.close();
   });
+
+  test('that was answered early is closed with the end of its body once the server closes', async () => {
+    const { listener, port } = await listening({ clock: new VirtualClock() });
+    const socket = await dial(port);
+    socket.write(Buffer.concat([Buffer.from(headOf(300_000, '/refused')), bodyOf(200_000, 1)]));
+    await once(socket, 'data');
+    const closed = listener.close();
+    socket.write(rest);
+    await closed;
+    socket.destroy();
+  });
 });
