@@ -136,8 +136,14 @@ describe('the reason of a choice', () => {
     const choice = chooseHost(hosts, request, [on('a1', request), on('a2', request), on('a2', request)]);
     assert.equal(
       choice.reason,
-      'a3 has 8 of 8 vCPU and 16 of 16 GiB free, and its zone a has 3 of the 3 other instances, the host 0; there is room on a1 and a2, too',
+      'a3 has 8 of 8 vCPU and 16 of 16 GiB free, and its zone a has 3 of the 3 other instances, none of them on this host; there is room on a1 and a2, too',
     );
+    const another = chooseHost(hosts.slice(0, 2), request, [on('a1', request)]);
+    assert.match(another.reason, /free, and its zone a has the other instance, on another host; there is room on a1, too$/);
+    const same = chooseHost(hosts.slice(0, 1), request, [on('a1', request)]);
+    assert.match(same.reason, /free, and it has the other instance; /);
+    const third = chooseHost(hosts.slice(0, 1), request, [on('a1', request), on('a1', request)]);
+    assert.match(third.reason, /free, and its zone a has 2 of the 2 other instances, 2 of them on this host; /);
   });
 
   test('of a function says that hosts are filled one after the other', () => {

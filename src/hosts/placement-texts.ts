@@ -78,8 +78,10 @@ function spreadText(pool: HostPool, { facts, zone, instances }: PooledHost, { va
     return others === 1
       ? `, and the other instance is not in its zone ${facts.zone}`
       : `, and its zone ${facts.zone} has none of the ${others} other instances`;
-  const all = others === 1 ? 'the other instance' : `${inZone} of the ${others} other instances`;
-  return `, and its zone ${facts.zone} has ${all}, the host ${instances.get(variant) ?? 0}`;
+  const onHost = instances.get(variant) ?? 0;
+  if (others === 1)
+    return onHost > 0 ? ', and it has the other instance' : `, and its zone ${facts.zone} has the other instance, on another host`;
+  return `, and its zone ${facts.zone} has ${inZone} of the ${others} other instances, ${onHost === 0 ? 'none' : onHost} of them on this host`;
 }
 
 function namesText(names: readonly string[]): string {

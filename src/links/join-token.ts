@@ -25,7 +25,10 @@ export function joinTokenText(token: JoinToken): string {
 
 /** Throws `invalid_request`, without quoting the text: it contains a secret. */
 export function parseJoinToken(text: string): JoinToken {
-  const invalid = new PlatformError('invalid_request', 'expected a join token: create one with `penstock cluster token create`');
+  const isPart = text.startsWith(prefix) || text.length > textLengthMax;
+  const got = isPart ? `a part of one, or a changed one (${text.length} characters)` : 'another text';
+  const advice = 'Copy the whole of what `penstock cluster token create` printed, or create another one';
+  const invalid = new PlatformError('invalid_request', `expected a join token (${prefix}…), got ${got}. ${advice}`);
   if (!text.startsWith(prefix) || text.length > textLengthMax) throw invalid;
   let token: Partial<Record<keyof JoinToken, unknown>> | null;
   try {

@@ -6,6 +6,16 @@ import { messageOf } from '../errors.ts';
 import { type LinkAnswer, linkAnswer } from './answers.ts';
 import { introductionBytes, readIntroduction } from './introduction.ts';
 
+/** The codes of certificates from an authority that this side does not trust. */
+const foreignCodes: ReadonlySet<unknown> = new Set([
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+const foreignReason =
+  'its certificate is of another cluster, or of this one after a restore or `penstock cluster rotate --urgent`: then hosts must join again, with a new token';
+const codeOf = (error: Error): unknown => ('code' in error ? error.code : null);
+
 export interface LinkAttempt {
   readonly clock: Pick<Clock, 'after'>;
   /** `HOST:PORT` */
@@ -46,7 +56,7 @@ export function openLink({ clock, address, tls, check, introduction, over, limit
       socket.on('error', () => undefined).destroy();
       resolve(reason);
     };
-    const onError = (error: Error): void => fail(messageOf(error));
+    const onError = (error: Error): void => fail(foreignCodes.has(codeOf(error)) ? foreignReason : messageOf(error));
     const onClose = (): void => fail('it closed the connection');
     const onAbort = (): void => fail('the dial was given up');
     const cancel = clock.after(limitMs, () => fail(`no answer within ${limitMs} ms`));
