@@ -207,6 +207,8 @@ class FastConnection {
   #isServing = false;
   /** Whether the next request waits until the responses before are written. */
   #isBlocked = false;
+  /** Whether a response has announced that the connection closes. */
+  #isLast = false;
   #isStopped = false;
 
   constructor(socket: Socket, all: FastConnections) {
@@ -256,7 +258,8 @@ class FastConnection {
   reject(code: 'ERR_HTTP_REQUEST_TIMEOUT' | 'HPE_INVALID_EOF_STATE'): void {
     this.#streamed = null;
     this.#isStopped = true;
-    this.#all.reject(this, code);
+    if (this.#isLast) this.socket.destroySoon();
+    else this.#all.reject(this, code);
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -347,10 +350,11 @@ class FastConnection {
     const piece = chunk.length <= missing ? chunk : chunk.subarray(0, missing);
     if (piece.length === missing) this.#streamed = null;
     request.push(piece);
-    if (piece.length < chunk.length) this.#onData(chunk.subarray(piece.length));
-    else if (this.#streamed === null && this.#response === null) {
+    if (this.#isLast && this.#streamed === null) this.#close();
+    else if (piece.length < chunk.length) this.#onData(chunk.subarray(piece.length));
+    else if (this.isIdle) {
       this.sinceMs = this.#all.options.clock.nowMs();
-      if (this.#all.isClosing) this.socket.destroySoon();
+      if (this.#all.isClosing) this.#close();
     }
   }
 
@@ -363,11 +367,16 @@ class FastConnection {
     this.#response = null;
     this.#answered++;
     if (this.#streamed === null) this.sinceMs = this.#all.options.clock.nowMs();
-    if (!shouldKeepAlive) {
-      this.#isStopped = true;
-      this.#unread = null;
-      this.socket.destroySoon();
-    } else if (this.#unread !== null) this.#goOn();
+    if (!shouldKeepAlive) this.#isLast = true;
+    // Closed before the end of a body, the connection would be reset, and its client might not read the response.
+    if (this.#isLast && this.#streamed === null) this.#close();
+    else if (this.#unread !== null) this.#goOn();
+  }
+
+  #close(): void {
+    this.#isStopped = true;
+    this.#unread = null;
+    this.socket.destroySoon();
   }
 
   /** Continues once the client has read the responses before. */

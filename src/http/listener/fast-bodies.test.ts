@@ -280,4 +280,20 @@ describe('a connection with a large body', () => {
     await closed;
     socket.destroy();
   });
+
+  test('that is answered early while the server drains is not reset before its end', async () => {
+    const { listener, port } = await listening();
+    const socket = await dial(port);
+    const text = received(socket);
+    const drained = listener.drain({ timeoutMs: 10_000, graceMs: 500 });
+    const whole = Buffer.concat([Buffer.from(headOf(300_000, '/refused')), bodyOf(300_000, 1)]);
+    socket.write(whole.subarray(0, 100_000));
+    await once(socket, 'data');
+    socket.write(whole.subarray(100_000, 200_000));
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    assert(socket.writable && socket.errored === null);
+    socket.write(whole.subarray(200_000));
+    assert.match(await text, /^HTTP\/1\.1 401 .*Connection: close\r\n\r\nrefused$/s);
+    await Promise.all([drained, listener.close()]);
+  });
 });
