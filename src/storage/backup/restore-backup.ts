@@ -163,7 +163,10 @@ async function checkEmpty(target: string): Promise<void> {
   try {
     const names = await readdir(target);
     if (names.length > 0) {
-      throw new PlatformError('wrong_state', `${target} is not empty: restore into a new directory. Nothing was overwritten`);
+      throw new PlatformError(
+        'wrong_state',
+        `${target} is not empty: expected an empty or missing directory. Choose another one. Nothing was overwritten`,
+      );
     }
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw asDiskError(error, `read ${target}`);

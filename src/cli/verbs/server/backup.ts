@@ -7,7 +7,7 @@ import { PlatformError } from '../../../errors.ts';
 import type { ObjectStore } from '../../../storage/index.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
-import { bytesText } from '../../output/format.ts';
+import { bytesText, countText } from '../../output/format.ts';
 import { table } from '../../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../../verb.ts';
 
@@ -29,7 +29,7 @@ export function addBackup(program: Command, context: CliContext): void {
       const { dataDir } = options;
       const result = await writeBackup({ dataDir, databaseUrl: urlOf(session, options), file, clock: context.clock });
       const lost = [...result.missing.map((name) => `${name} is missing`), ...result.damaged.map((name) => `${name} is damaged`)];
-      session.print(result, `${file}: ${result.objects} objects, ${bytesText(result.bytes)}\n`);
+      session.print(result, `${file}: ${countText(result.objects, 'object')}, ${bytesText(result.bytes)}\n`);
       session.remark(
         existsSync(join(dataDir, 'keys.json'))
           ? `${file} contains the server's keys (keys.json): protect it like the data directory`
@@ -57,7 +57,7 @@ export function addRestore(program: Command, context: CliContext): void {
       const atText = new Date(header.createdAtMs).toISOString();
       session.print(
         { data_dir: dataDir, created_at: atText, installation: header.installation, objects, missing, damaged },
-        `${dataDir}: restored the state of ${atText}, ${objects} objects; start a server with penstock up --data-dir ${dataDir}${urlFlag}\n`,
+        `${dataDir}: restored the state of ${atText}, ${countText(objects, 'object')}; start a server with penstock up --data-dir ${dataDir}${urlFlag}\n`,
       );
       if (result.settingsRemoved.length > 0) {
         const removed = result.settingsRemoved.join(' and ');
@@ -82,7 +82,7 @@ export function addVerify(program: Command, context: CliContext): void {
         ...damaged.map((name) => `damaged: ${name}`),
         ...missing.map((name) => `missing: ${name}`),
         ...unreferenced.map((name) => `unreferenced, will be moved to the trash at the next start: ${name}`),
-        `${result.objects} objects (${bytesText(result.bytes)}) intact; ${damaged.length} damaged, ${missing.length} missing, ` +
+        `${countText(result.objects, 'object')} (${bytesText(result.bytes)}) intact; ${damaged.length} damaged, ${missing.length} missing, ` +
           `${unreferenced.length} unreferenced; database ${database.length === 0 ? 'ok' : 'damaged'}`,
       ];
       session.print(result, `${lines.join('\n')}\n`);

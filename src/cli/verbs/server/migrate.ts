@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { loadSetting } from '../../../config.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
-import { bytesText } from '../../output/format.ts';
+import { bytesText, countText } from '../../output/format.ts';
 import { type CommonOptions, verb } from '../../verb.ts';
 
 interface MigrateFlags extends CommonOptions {
@@ -33,7 +33,7 @@ export function addMigrate(program: Command, context: CliContext): void {
       const flags = `${restored.database === null ? '' : ` --database-url ${restored.database}`}${objects === null ? '' : ` --objects '${objects}'`}`;
       session.print(
         { data_dir: into, database: restored.database, objects: verified.objects, bytes: verified.bytes },
-        `${into}: moved and verified ${verified.objects} objects (${bytesText(verified.bytes)}); start the server with penstock up --data-dir ${into}${flags}\n`,
+        `${into}: moved and verified ${countText(verified.objects, 'object')} (${bytesText(verified.bytes)}); start the server with penstock up --data-dir ${into}${flags}\n`,
       );
       session.remark(`${dataDir} is unchanged; what a server writes there from now on is not moved`);
       const lost = [...restored.missing, ...restored.damaged];
