@@ -1,6 +1,7 @@
 /**
  * A built environment as a tar archive, from which another machine with the same Python makes it without a package index. It has all
- * files but those that tie a virtual environment to its place: `pyvenv.cfg`, the links to the interpreter, and scripts that activate it.
+ * files but those that each virtual environment has of its own: `pyvenv.cfg`, the links to the interpreter, scripts that activate it, and, since
+ * Python 3.13, `.gitignore`.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -13,7 +14,7 @@ import { readTar, type TarEntry, type TarFile, tarOf } from '../tar/index.ts';
 
 /** The facts of the environment, which the archive has at its root. */
 export const factsFile = 'environment.json';
-const own = /^(?:pyvenv\.cfg|lib64|bin\/(?:python[\d.]*|activate(?:\..+)?|Activate\.ps1))$/;
+const own = /^(?:pyvenv\.cfg|\.gitignore|lib64|bin\/(?:python[\d.]*|activate(?:\..+)?|Activate\.ps1))$/;
 const pathLengthMax = 4096;
 
 /** Writes the archive of a finished environment. Throws `unsupported` if a package has links, and errors of the disk. */
