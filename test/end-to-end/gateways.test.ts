@@ -175,11 +175,11 @@ describe('two gateway processes', { timeout: 300_000 }, () => {
     await Promise.all(sessions.map(askGrpc));
     const grpc = new GrpcClient(address);
     assert.deepEqual((await grpc.call('ServerLive', {})).reply, { live: true });
-    const live = 'GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    const metadata = 'GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n';
     const sockets = await Promise.all(Array.from({ length: 24 }, () => dial(server.url)));
     const ask = async (socket: Socket): Promise<void> => {
-      const answer = readUntil(socket, /"live"/);
-      socket.write(live);
+      const answer = readUntil(socket, /"extensions"/);
+      socket.write(metadata);
       await answer;
     };
     await Promise.all(sockets.map(ask));
