@@ -92,17 +92,17 @@ export class InTimeBatches {
    * more time left. It is sent just before the executor falls idle, so that the executor does not wait for it.
    */
   waitsUnderOverload(executor: Executor, nowMs: number): boolean {
-    return (this.#isExceeded(nowMs) || this.isOverloaded(executor)) && executor.typicalResidualMs(nowMs) > aheadMs;
+    return (this.#isOverloaded(nowMs) || this.#mayBeLarger(executor)) && executor.typicalResidualMs(nowMs) > aheadMs;
   }
 
   /** Whether requests are late, and more arrive than can be served. */
-  #isExceeded(nowMs: number): boolean {
+  #isOverloaded(nowMs: number): boolean {
     const { queue, rowsPerMs } = this.#deps;
     return queue.lateRows > 0 && this.#arrivals.perMs(nowMs) > rowsPerMs();
   }
 
   /** Whether not all requests can be in time, and a larger batch than usual could answer more of them. */
-  isOverloaded({ batchSize, sizesBeyond }: Executor): boolean {
+  #mayBeLarger({ batchSize, sizesBeyond }: Executor): boolean {
     const { queue } = this.#deps;
     return sizesBeyond.length > 0 && queue.lateRows > 0 && queue.timelyRows > batchSize;
   }
@@ -132,7 +132,7 @@ export class InTimeBatches {
     const marginMs = minimumMarginMs(objective?.latencyMs ?? 0);
     const safeAtMs = this.#safeAtMs(doneAtMs, marginMs, nowMs);
     const isBase = rung === executor.base;
-    const beyond = isBase && this.isOverloaded(executor) ? queue.sizeInTime(executor.sizesBeyond, doneAtMs) : null;
+    const beyond = isBase && this.#mayBeLarger(executor) ? queue.sizeInTime(executor.sizesBeyond, doneAtMs) : null;
     return {
       batchSizeMax: beyond ?? (isBase ? executor.batchSize : (executor.rungs()[rung]?.batchSizeMax ?? 1)),
       doneAtMs,
@@ -146,7 +146,7 @@ export class InTimeBatches {
   /** By when a request must be due to keep its place. With plans the capacity is not known exactly: a cheaper one may follow. */
   #safeAtMs(doneAtMs: BatchTaker['doneAtMs'], marginMs: number, nowMs: number): BatchTaker['safeAtMs'] {
     const { objective } = this.#deps.context.settings;
-    if (objective === null || !this.#isExceeded(nowMs)) return (rows) => doneAtMs(rows) - marginMs;
+    if (objective === null || !this.#isOverloaded(nowMs)) return (rows) => doneAtMs(rows) - marginMs;
     const { ladder } = this.#deps.context;
     if (ladder !== null && !ladder.isAlone) return doneAtMs;
     return safeUnderOverload(doneAtMs, nowMs, objective.latencyMs - marginMs);
