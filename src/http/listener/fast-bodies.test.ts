@@ -1,11 +1,10 @@
 /** Bodies that arrive in pieces on the fast path, against node:http. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { connect as tlsConnect } from 'node:tls';
 import fc from 'fast-check';
 import { plainRequest } from '../../../test/http-requests.ts';
+import { dial, received } from '../../../test/raw-connections.ts';
 import { SystemClock, VirtualClock } from '../../clock.ts';
 import { FastResponse } from '../../connections/index.ts';
 import { PlatformError } from '../../errors.ts';
@@ -46,23 +45,6 @@ async function listening({ isFast = true, tls = null, limits = {}, clock }: List
   listener.direct('', handler, () => isFast);
   const port = Number(new URL(await listener.listen()).port);
   return { listener, port, served, closed };
-}
-
-async function dial(port: number, isTls = false): Promise<Socket> {
-  const socket = isTls ? tlsConnect({ host: '127.0.0.1', port, rejectUnauthorized: false }) : connect(port, '127.0.0.1');
-  socket.on('error', () => undefined);
-  await once(socket, isTls ? 'secureConnect' : 'connect');
-  return socket.setNoDelay(true);
-}
-
-/** All bytes until the server closes the connection, without dates and generated ids. */
-async function received(socket: Socket): Promise<string> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  socket.on('end', () => socket.destroy());
-  await new Promise((resolve) => socket.on('close', resolve));
-  const text = Buffer.concat(chunks).toString('latin1');
-  return text.replaceAll(/Date: [^\r]*/g, 'Date').replaceAll(/[0-9a-f]{10}-[0-9a-z]+/g, 'id');
 }
 
 /** The response to a stream of which the last request closes the connection. Each piece is sent in a later turn of the event loop. */

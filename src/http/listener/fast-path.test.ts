@@ -1,11 +1,11 @@
 /** The fast path against node:http: the same bytes in, the same bytes out. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { type TLSSocket, connect as tlsConnect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import fc from 'fast-check';
 import { plainRequest, requestStream } from '../../../test/http-requests.ts';
+import { dial, received } from '../../../test/raw-connections.ts';
 import { SystemClock, VirtualClock } from '../../clock.ts';
 import { requestIdOf } from '../../connections/index.ts';
 import { openLogs } from '../../logs/index.ts';
@@ -56,26 +56,6 @@ const echo =
       respond(request, response, error === null ? 200 : 400, ['x-request-id', requestIdOf(request)], text);
     });
   };
-
-async function dial(port: number, isTls = false): Promise<Socket> {
-  const socket = isTls ? tlsConnect({ host: '127.0.0.1', port, rejectUnauthorized: false }) : connect(port, '127.0.0.1');
-  socket.on('error', () => undefined);
-  await once(socket, isTls ? 'secureConnect' : 'connect');
-  return socket.setNoDelay(true);
-}
-
-/** All bytes that the server sends until it closes the connection, without dates and generated ids. */
-async function received(socket: Socket): Promise<string> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  // After an error, the server waits for a client that does not close the connection.
-  socket.on('end', () => socket.destroy());
-  await new Promise((resolve) => socket.on('close', resolve));
-  return Buffer.concat(chunks)
-    .toString('latin1')
-    .replaceAll(/Date: [^\r]*/g, 'Date')
-    .replaceAll(/[0-9a-f]{10}-[0-9a-z]+/g, 'id');
-}
 
 /** Sends the stream in pieces, then says that nothing follows. */
 async function exchange(port: number, pieces: readonly Buffer[], isTls: boolean): Promise<string> {
