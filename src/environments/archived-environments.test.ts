@@ -16,7 +16,7 @@ import { Audit, Events } from '../records/index.ts';
 import type { OpenDatabase } from '../storage/index.ts';
 import { tarOf } from '../tar/index.ts';
 import { ArchivedEnvironments, type FetchedArchive } from './archived-environments.ts';
-import { unpackEnvironment } from './environment-archive.ts';
+import { packEnvironment, unpackEnvironment } from './environment-archive.ts';
 import { removeFolder } from './folders.ts';
 import { environmentSettings, PythonEnvironments } from './index.ts';
 import { lockKey } from './lock.ts';
@@ -231,4 +231,25 @@ describe('an environment of a host', { skip: python === null && 'no python3 of 3
     await next.close();
     await finding.catch(() => undefined);
   });
+});
+
+test('an archive leaves out the files that each virtual environment has of its own, also those of newer versions of Python', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-pack-'));
+  try {
+    const at = (name: string): string => join(folder, name);
+    for (const name of ['home/bin', 'home/lib', 'host']) mkdirSync(at(name), { recursive: true });
+    for (const name of ['pyvenv.cfg', '.gitignore', 'bin/activate', 'lib/tiny.py']) writeFileSync(at(`home/${name}`), 'of the home');
+    for (const name of ['pyvenv.cfg', '.gitignore']) writeFileSync(at(`host/${name}`), 'of the host');
+    await packEnvironment(at('home'), at('archive.tar'));
+    await unpackEnvironment(at('archive.tar'), at('host'), { bytesMax: 10_000, signal: new AbortController().signal });
+    assert.equal(readFileSync(at('host/.gitignore'), 'utf8'), 'of the host');
+    assert.deepEqual(readdirSync(at('host'), { recursive: true, encoding: 'utf8' }).sort(), [
+      '.gitignore',
+      'lib',
+      'lib/tiny.py',
+      'pyvenv.cfg',
+    ]);
+  } finally {
+    await removeFolder(folder);
+  }
 });
