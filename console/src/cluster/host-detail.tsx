@@ -49,6 +49,18 @@ export function HostDetail({ name }: { readonly name: string }): ReactElement {
   );
 }
 
+/** What a worker or a task reserves. */
+const reservedColumns: readonly TableColumn<{ readonly vcpu: number; readonly memory_mib: number }>[] = [
+  { title: 'vCPU', isNumber: true, sort: ({ vcpu }) => vcpu, cell: ({ vcpu }) => vcpus(vcpu) },
+  {
+    title: 'Memory',
+    isNumber: true,
+    isWide: true,
+    sort: ({ memory_mib: memory }) => memory,
+    cell: ({ memory_mib: memory }) => mib(memory),
+  },
+];
+
 type WorkerRow = HostDetailBody['workers'][number];
 
 function Workers({ workers }: { readonly workers: readonly WorkerRow[] }): ReactElement {
@@ -70,14 +82,7 @@ function Workers({ workers }: { readonly workers: readonly WorkerRow[] }): React
     },
     { title: 'Model', isWide: true, sort: ({ model }) => model, cell: ({ model }) => model },
     { title: 'Kind', isWide: true, cell: ({ kind, instance_type: type }) => (kind === 'function' ? 'function' : type) },
-    { title: 'vCPU', isNumber: true, sort: ({ vcpu }) => vcpu, cell: ({ vcpu }) => vcpus(vcpu) },
-    {
-      title: 'Memory',
-      isNumber: true,
-      isWide: true,
-      sort: ({ memory_mib: memory }) => memory,
-      cell: ({ memory_mib: memory }) => mib(memory),
-    },
+    ...reservedColumns,
     { title: 'Started', isWide: true, cell: ({ started_at: at }) => <Ago at={at} /> },
   ];
   return <DataTable caption="Workers" columns={columns} rows={workers} keyOf={({ id }) => id} whenEmpty="No workers run on it." />;
@@ -89,14 +94,7 @@ function Tasks({ tasks }: { readonly tasks: readonly TaskRow[] }): ReactElement 
   const columns: readonly TableColumn<TaskRow>[] = [
     { title: 'Task of', sort: ({ job }) => job, cell: (task) => <HostedJobLink of={task} /> },
     { title: 'State', sort: ({ state }) => state, cell: ({ state }) => <HostTaskMark state={state} /> },
-    { title: 'vCPU', isNumber: true, sort: ({ vcpu }) => vcpu, cell: ({ vcpu }) => vcpus(vcpu) },
-    {
-      title: 'Memory',
-      isNumber: true,
-      isWide: true,
-      sort: ({ memory_mib: memory }) => memory,
-      cell: ({ memory_mib: memory }) => mib(memory),
-    },
+    ...reservedColumns,
   ];
   return <DataTable caption="Tasks" columns={columns} rows={tasks} keyOf={({ kind, job, attempt }) => `${kind}/${job}/${attempt}`} />;
 }

@@ -58,7 +58,7 @@ export class HostSetRows {
     await this.#write(term, { hosts, version, epoch, reason, inputs: inputs === null ? null : JSON.stringify(inputs) });
   }
 
-  /** `made`: null if the change was not made. Otherwise it is a decision, and `event` tells of it. */
+  /** `made`: null if the change was not made. Otherwise it is recorded as a decision and as `event`. */
   async settled(term: ControllerTerm, made: { readonly change: SentChange; readonly event: NewEvent } | null): Promise<void> {
     const { events, decisions } = this.#deps;
     const recorded = await this.#write(term, { hosts: null, version: null, epoch: null, reason: null, inputs: null }, async (tx) => {
