@@ -16,8 +16,13 @@ export interface FastConnectionsOptions {
   readonly server: Server;
   readonly isTls: boolean;
   readonly clock: Clock;
-  /** A connection that sends nothing, or only a part of a request, is left to node:http and its time limits after once or twice this time. */
+  /** A connection that sends only a part of a request is left to node:http and its time limits after once or twice this time. */
   readonly patienceMs: number;
+  /**
+   * One that has sent nothing for this long is closed. It is not left to node:http: pools of clients open connections in advance, and would
+   * be served there for as long as they live, in twice the processor time.
+   */
+  readonly silentMs: number;
   /** Lifetime of an idle connection. */
   readonly keepAliveMs: number;
   /** A body of up to 1 MiB that is not there at once is passed on while it arrives, within this time. Default: its connection is handed over. */
@@ -34,7 +39,7 @@ type PassOn = (socket: Socket, unread: Buffer | null) => void;
 
 /** Connections without a whole head stay here if they would be handed to another process, which they would occupy for nothing. */
 export interface HeldLimits {
-  /** From the connection, or from its first byte, to the end of the first head. */
+  /** From the first byte to the end of the first head. */
   readonly headMs: number;
   /** Connections that have sent nothing. Beyond it, the oldest one is closed. */
   readonly silentMax: number;
@@ -151,7 +156,9 @@ export class FastConnections {
   /** Ends a connection whose request is broken, as node:http does. */
   reject({ socket }: FastConnection, code: 'ERR_HTTP_REQUEST_TIMEOUT' | 'HPE_INVALID_EOF_STATE'): void {
     const error = Object.assign(new Error(code), { code });
-    if (!this.options.server.emit('clientError', error, socket)) socket.destroy();
+    if (this.options.server.emit('clientError', error, socket)) return;
+    if (code === 'ERR_HTTP_REQUEST_TIMEOUT') socket.end(lateReply);
+    socket.destroySoon();
   }
 
   /** Leaves a connection to node's own listener from its beginning. */
@@ -175,15 +182,17 @@ export class FastConnections {
 
   /** One timer for all connections: one per request would cost more than most requests. */
   #sweep(): void {
-    const { clock, patienceMs, keepAliveMs, passing, streamedMs = 0 } = this.options;
+    const { clock, patienceMs, silentMs, keepAliveMs, passing, streamedMs = 0 } = this.options;
     const nowMs = clock.nowMs();
     for (const connection of this.#open) {
       const waitedMs = nowMs - connection.sinceMs;
       if (connection.isStreaming) {
         if (waitedMs > streamedMs) connection.reject('ERR_HTTP_REQUEST_TIMEOUT');
       } else if (connection.isIdle && waitedMs > keepAliveMs) connection.socket.destroy();
-      else if (passing !== undefined && connection.isWithoutHead) {
-        if (waitedMs > passing.holds.headMs) connection.socket.end(lateReply).destroySoon();
+      else if (this.#silent.has(connection)) {
+        if (waitedMs > silentMs) connection.reject('ERR_HTTP_REQUEST_TIMEOUT');
+      } else if (passing !== undefined && connection.isWithoutHead) {
+        if (waitedMs > passing.holds.headMs) connection.reject('ERR_HTTP_REQUEST_TIMEOUT');
       } else if (connection.isIncomplete && waitedMs > patienceMs) connection.handOver();
     }
   }
@@ -236,9 +245,9 @@ class FastConnection {
     return this.#response === null && this.#streamed === null && !this.isIdle;
   }
 
-  /** Whether it has sent nothing, or a part of a head. */
+  /** Whether it has sent a part of a head. */
   get isWithoutHead(): boolean {
-    return this.isIncomplete && (this.#unread === null || this.#all.holds(this.#unread));
+    return this.isIncomplete && this.#unread !== null && this.#all.holds(this.#unread);
   }
 
   closeAfterResponse(): void {

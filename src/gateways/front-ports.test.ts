@@ -73,7 +73,9 @@ async function open(more: Partial<FrontLimits> = {}): Promise<Opened> {
 describe('connections of a gateway process', () => {
   test('that have sent nothing stay there, however many, and a request beside them is served at once', async () => {
     const { url, clock, passed } = await open();
-    const silent = await Promise.all(Array.from({ length: 2000 }, () => dial(url)));
+    const silent: Socket[] = [];
+    // At most 1,024 wait for the server: of more, the system would complete some so late that the test could not close them by its clock.
+    while (silent.length < 2000) silent.push(...(await Promise.all(Array.from({ length: 500 }, () => dial(url)))));
     const client = await dial(url);
     client.write(infer);
     assert.match(await readUntil(client, /ok$/), /^HTTP\/1\.1 200 /);

@@ -67,6 +67,7 @@ export class FrontServer {
       isTls: tls !== null,
       clock: deps.clock,
       patienceMs: limits.patienceMs,
+      silentMs: limits.headersTimeoutMs,
       keepAliveMs: limits.keepAliveMs,
       accepts: isInference,
       passing: {

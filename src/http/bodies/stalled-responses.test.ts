@@ -88,13 +88,15 @@ const certificate = selfSignedCertificate({ hosts: ['127.0.0.1'], wallMs: Date.n
 
 describe('for a client that does not read', () => {
   test('an incomplete body is held no longer than the request timeout', async () => {
-    let heldMost = 0;
+    let [heldMost, begun] = [0, 0];
     const never: (fixture: Fixture) => DirectHandler = (fixture) => (request, response) => {
+      begun++;
       readRequestBodyInto(request, response, fixture.bodies, () => assert.fail('the body is never complete'));
       request.on('data', () => (heldMost = Math.max(heldMost, fixture.heldBytes)));
     };
     const fixture = await open(never, { headersTimeoutMs: 1000, requestTimeoutMs: 1000 });
     const clients = await Promise.all(Array.from({ length: 5 }, () => fixture.post(200_000, 1)));
+    await until('all have begun', () => begun === clients.length);
     await until('nothing is held', () => {
       fixture.clock.advance(requestTimeoutMs);
       return fixture.closed === clients.length;

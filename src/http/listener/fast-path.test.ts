@@ -1,6 +1,7 @@
 /** The fast path against node:http: the same bytes in, the same bytes out. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { IncomingMessage } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import fc from 'fast-check';
@@ -246,6 +247,30 @@ describe('a connection on the fast path', () => {
       socket.write(start);
       assert.match(await text, /^HTTP\/1\.1 408 /);
     }
+    await listener.close();
+  });
+
+  test('that begins long after it was opened is served here: pools of clients open connections in advance', async () => {
+    const clock = new VirtualClock();
+    const isServedHere: boolean[] = [];
+    const answering = (): DirectHandler => (request, response) => {
+      isServedHere.push(!(request instanceof IncomingMessage));
+      respond(request, response, 200, [], 'x');
+    };
+    const { listener, port } = await listening(answering, { clock });
+    const [early, late] = [await dial(port), await dial(port)];
+    const closed = received(late);
+    for (const socket of [early, await dial(port)]) {
+      clock.advance(6000);
+      await new Promise(setImmediate);
+      socket.write(plain('x'));
+      await once(socket, 'data');
+      if (socket !== early) socket.destroy();
+    }
+    assert.deepEqual(isServedHere, [true, true]);
+    clock.advance(20_000);
+    assert.match(await closed, /^HTTP\/1\.1 408 /, 'one that never begins is closed');
+    early.destroy();
     await listener.close();
   });
 

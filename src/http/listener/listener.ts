@@ -352,6 +352,7 @@ export class Listener {
       isTls,
       clock: this.#options.clock,
       patienceMs: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
+      silentMs: limits.headersTimeoutMs,
       keepAliveMs: limits.keepAliveMs,
       streamedMs: limits.requestTimeoutMs,
       accepts: (request) => this.#isFast(request),
