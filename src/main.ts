@@ -7,7 +7,7 @@ import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { withOwnImports } from './own-imports.ts';
 import type { Platform, Product } from './platform.ts';
-import { v8Flags, youngGeneration } from './v8-flags.ts';
+import { servingFlags, v8Flags, youngGeneration } from './v8-flags.ts';
 
 /** Root of the package. It contains `src` (in a checkout) or `dist` (once built), and `assets`. */
 const root = join(import.meta.dirname, '..');
@@ -40,7 +40,7 @@ async function start(config: Config): Promise<Platform> {
   const { startPlatform } = await withOwnImports(new URL('.', import.meta.url).href, () => import('./platform.ts'));
   const onStandBy = (url: string): void => void process.stdout.write(`penstock stands by ${url}\n`);
   const platform = await startPlatform(config, product, { interrupted: interruption.signal, onStandBy });
-  setFlagsFromString(youngGeneration.growing);
+  for (const flag of servingFlags) setFlagsFromString(flag);
   const link = platform.signInLink();
   if (link !== null) process.stderr.write(`sign in to the console, once, within 15 minutes: ${link}\n`);
   return platform;
