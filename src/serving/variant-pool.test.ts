@@ -98,6 +98,28 @@ describe('a full waiting batch', () => {
   });
 });
 
+describe('a full waiting batch behind a run of more than 20 ms', () => {
+  test('is sent just before the run ends', () => {
+    const { clock, attach, send, batches } = poolOf({ serviceMs: (rows) => 30 + rows });
+    attach('w1');
+    for (let i = 0; i < 9; i++) send(`r${i}`);
+    clock.advance(28);
+    assert.equal(batches.length, 1, 'until then a more urgent request may take its place');
+    clock.advance(2);
+    assert.deepEqual(batches[1]?.length, 8);
+  });
+
+  test('waits for the end of one of more than 100 ms, which it can be rescued from while the run hangs', () => {
+    const { clock, attach, send, batches } = poolOf({ serviceMs: (rows) => 110 + rows });
+    attach('w1');
+    for (let i = 0; i < 9; i++) send(`r${i}`);
+    clock.advance(110.5);
+    assert.equal(batches.length, 1);
+    clock.advance(1);
+    assert.equal(batches.length, 2);
+  });
+});
+
 describe('a batch that would gain little from more rows', () => {
   /** A row in a batch of eight takes nine tenths of the time of a row alone. */
   const serviceMs: ServiceMs = (rows) => 1 + 9 * rows;

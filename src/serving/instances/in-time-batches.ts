@@ -3,7 +3,7 @@
  * share of the time is due (ADR 30). Decides too which late requests are given up.
  */
 import { lateRowsPerMs, safeUnderOverload } from '../../queueing/index.ts';
-import type { Executor } from '../executor.ts';
+import { aheadMsMin, type Executor } from '../executor.ts';
 import type { PoolContext } from '../executor-pool.ts';
 import { noPlaceError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
@@ -11,9 +11,7 @@ import { minimumMarginMs } from './admission-margin.ts';
 import { rungOf } from './batch-plans.ts';
 import { batchRows } from './instance-choice.ts';
 import type { BatchTaker, InstanceQueue } from './instance-queue.ts';
-
-/** What the way from one run of an executor to the next takes, by way of the server: 1.5 to 3 ms on two busy cores. */
-const aheadMs = 2;
+import { RowRate } from './row-rate.ts';
 
 /** What choosing a batch needs to know of the pool. */
 export interface InTimeBatchesDeps {
@@ -32,9 +30,11 @@ export interface InTimeBatchesDeps {
 /** The batch rule of one variant with an objective. */
 export class InTimeBatches {
   readonly #deps: InTimeBatchesDeps;
-  readonly #arrivals = new RowRate(overloadSeconds);
-  /** Rows dispatched in time: late ones get the capacity that these leave. */
-  readonly #timely = new RowRate();
+  readonly #arrivals = new RowRate(1000, 2);
+  /** The same over a quarter of a second: a steep rise is known sooner. */
+  readonly #newest = new RowRate(50, 5);
+  /** Rows dispatched in time: late ones get the capacity that these leave. Over ten seconds, because late ones have time. */
+  readonly #timely = new RowRate(1000, 10);
 
   constructor(deps: InTimeBatchesDeps) {
     this.#deps = deps;
@@ -42,6 +42,7 @@ export class InTimeBatches {
 
   arrived(rows: number, nowMs: number): void {
     this.#arrivals.add(nowMs, rows);
+    this.#newest.add(nowMs, rows);
   }
 
   /** Records a batch that is dispatched now, and removes it from the queue. */
@@ -88,17 +89,20 @@ export class InTimeBatches {
   }
 
   /**
-   * Whether no batch is sent ahead yet: under overload it is chosen as late as possible, because it can then be larger, and of requests with
-   * more time left. It is sent just before the executor falls idle, so that the executor does not wait for it.
+   * Time that a batch still waits before it is sent ahead: under overload it is chosen as late as possible, because it can then be larger,
+   * and of requests with more time left. It is sent just before the executor falls idle, so that the executor does not wait for it.
    */
-  waitsUnderOverload(executor: Executor, nowMs: number): boolean {
-    return (this.#isOverloaded(nowMs) || this.#mayBeLarger(executor)) && executor.typicalResidualMs(nowMs) > aheadMs;
+  overloadWaitMs(executor: Executor, nowMs: number): number {
+    if (!this.#isOverloaded(nowMs) && !this.#mayBeLarger(executor)) return 0;
+    return Math.max(0, executor.typicalResidualMs(nowMs) - aheadMsMin);
   }
 
   /** Whether requests are late, and more arrive than can be served. */
   #isOverloaded(nowMs: number): boolean {
-    const { queue, rowsPerMs } = this.#deps;
-    return queue.lateRows > 0 && this.#arrivals.perMs(nowMs) > rowsPerMs();
+    const { queue } = this.#deps;
+    if (queue.lateRows === 0) return false;
+    const capacity = this.#deps.rowsPerMs();
+    return this.#arrivals.perMs(nowMs) > capacity || this.#newest.isAbove(capacity, nowMs);
   }
 
   /** Whether not all requests can be in time, and a larger batch than usual could answer more of them. */
@@ -166,45 +170,5 @@ export class InTimeBatches {
     const { context, queue, drainMs } = this.#deps;
     queue.extract(request);
     request.fail(noPlaceError(context, request, drainMs()));
-  }
-}
-
-const secondMs = 1000;
-/** For the time of late requests, which have time. */
-const spareSeconds = 10;
-/** Shorter: in the first seconds of an overload, too, the requests with most time left are chosen. */
-const overloadSeconds = 2;
-
-/** Rows per second over the last seconds, in a ring of one counter per second. */
-export class RowRate {
-  readonly #rows: Float64Array<ArrayBuffer>;
-  #second = Number.NaN;
-  #sinceMs = Number.NaN;
-
-  constructor(seconds = spareSeconds) {
-    this.#rows = new Float64Array(seconds);
-  }
-
-  add(nowMs: number, rows: number): void {
-    this.#advance(nowMs);
-    const place = this.#second % this.#rows.length;
-    this.#rows[place] = (this.#rows[place] as number) + rows;
-  }
-
-  /** Rows per millisecond; 0 before the first. The time since then counts, if that is less than all seconds ago. */
-  perMs(nowMs: number): number {
-    if (Number.isNaN(this.#sinceMs)) return 0;
-    this.#advance(nowMs);
-    const spanMs = Math.min(nowMs - this.#sinceMs, (this.#rows.length - 1) * secondMs + (nowMs % secondMs));
-    return this.#rows.reduce((sum, rows) => sum + rows, 0) / Math.max(spanMs, secondMs);
-  }
-
-  #advance(nowMs: number): void {
-    const seconds = this.#rows.length;
-    const second = Math.floor(nowMs / secondMs);
-    if (second === this.#second) return;
-    if (Number.isNaN(this.#second)) this.#sinceMs = nowMs;
-    else for (let passed = Math.min(second - this.#second, seconds); passed > 0; passed--) this.#rows[(second - passed + 1) % seconds] = 0;
-    this.#second = second;
   }
 }

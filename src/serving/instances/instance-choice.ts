@@ -30,6 +30,23 @@ export function bestIdle(executors: Iterable<Executor>): Executor | undefined {
   return best;
 }
 
+/** The busy executor that finishes first, among those that accept a batch ahead. */
+export function nextToFallIdle(executors: Iterable<Executor>, nowMs: number): Executor | undefined {
+  let best: Executor | undefined;
+  for (const executor of executors) {
+    if (!executor.acceptsAhead(nowMs)) continue;
+    if (best === undefined || executor.asServer(nowMs).residualMs < best.asServer(nowMs).residualMs) best = executor;
+  }
+  return best;
+}
+
+/** Time until one of them accepts a batch ahead; infinite if none will. */
+export function aheadInMs(executors: Iterable<Executor>, nowMs: number): number {
+  let leastMs = Number.POSITIVE_INFINITY;
+  for (const executor of executors) leastMs = Math.min(leastMs, executor.aheadInMs(nowMs));
+  return leastMs;
+}
+
 function isBetter(left: Executor, right: Executor): boolean {
   const difference = left.table.medianMs(1) - right.table.medianMs(1);
   return difference < 0 || (difference === 0 && left.sinceMs > right.sinceMs);

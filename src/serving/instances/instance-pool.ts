@@ -9,10 +9,11 @@ import { deadlinePassedError, queueFullError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
 import { ServiceDrift } from '../service-drift.ts';
 import { AdmissionMargin, minimumMarginMs } from './admission-margin.ts';
+import { AheadTimer } from './ahead-timer.ts';
 import { BatchPlans } from './batch-plans.ts';
 import { HeldForCompany } from './held-for-company.ts';
 import { InTimeBatches } from './in-time-batches.ts';
-import { batchRows, bestIdle, mayGoAhead } from './instance-choice.ts';
+import { aheadInMs, batchRows, bestIdle, mayGoAhead, nextToFallIdle } from './instance-choice.ts';
 import { InstanceQueue } from './instance-queue.ts';
 
 /** How the pool reads profiles and restarts workers. The last members are for studies by simulation. */
@@ -43,6 +44,7 @@ export class InstancePool implements ExecutorPool {
   readonly #overheadMs: number;
   readonly #drained = new Map<string, () => void>();
   readonly #held: HeldForCompany;
+  readonly #ahead: AheadTimer;
   #margin: AdmissionMargin | null = null;
   #latencyMs: number | null = null;
   #forgotAtMs = Number.NEGATIVE_INFINITY;
@@ -67,6 +69,7 @@ export class InstancePool implements ExecutorPool {
       extraMs: (nowMs) => this.#margin?.extraMs(nowMs) ?? 0,
     });
     this.#held = new HeldForCompany(context.clock, deps.companyWaitMs ?? companyWaitMs, () => this.#pump());
+    this.#ahead = new AheadTimer(context.clock, () => this.#pump());
     this.#updateObjective();
   }
 
@@ -326,6 +329,7 @@ export class InstancePool implements ExecutorPool {
   }
 
   close(): void {
+    this.#ahead.cancel();
     this.#held.end();
   }
 
@@ -392,8 +396,12 @@ export class InstancePool implements ExecutorPool {
       this.#rebase(this.#executors.values());
       const nowMs = clock.nowMs();
       const idle = this.#idle();
-      const executor = idle ?? this.#nextToFallIdle(nowMs);
-      if (executor === undefined || (idle === undefined && this.#batches.waitsUnderOverload(executor, nowMs))) break;
+      const executor = idle ?? nextToFallIdle(this.#executors.values(), nowMs);
+      const waitMs = idle === undefined ? this.#aheadInMs(executor, nowMs) : 0;
+      if (executor === undefined || waitMs > 0) {
+        this.#ahead.wakeIn(waitMs);
+        break;
+      }
       executor.plan(settings.objective, nowMs);
       if (idle === undefined && this.#waitsForRows(executor, nowMs)) break;
       let batch = this.#postpones ? this.#batches.take(executor, nowMs) : this.#takeAny(executor);
@@ -415,6 +423,11 @@ export class InstancePool implements ExecutorPool {
     }
     if (this.#queue.isEmpty) this.#held.end(); // what it held was cancelled
     this.#release();
+  }
+
+  /** Time until a batch may be sent behind a running one. `next`: the executor that finishes first, if any accepts one now. */
+  #aheadInMs(next: Executor | undefined, nowMs: number): number {
+    return next === undefined ? aheadInMs(this.#executors.values(), nowMs) : this.#batches.overloadWaitMs(next, nowMs);
   }
 
   /**
@@ -447,16 +460,6 @@ export class InstancePool implements ExecutorPool {
 
   #takeAny(executor: Executor): PendingRequest[] {
     return this.#queue.takeAny(executor.batchSizeAt(this.#queue.rows / this.#executors.size));
-  }
-
-  /** The busy executor that finishes first, among those that accept a batch ahead. */
-  #nextToFallIdle(nowMs: number): Executor | undefined {
-    let best: Executor | undefined;
-    for (const executor of this.#executors.values()) {
-      if (!executor.acceptsAhead(nowMs)) continue;
-      if (best === undefined || executor.asServer(nowMs).residualMs < best.asServer(nowMs).residualMs) best = executor;
-    }
-    return best;
   }
 
   #idle(): Executor | undefined {
