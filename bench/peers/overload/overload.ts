@@ -1,5 +1,6 @@
 /** Twice of what a server can answer, as an open loop: which share is answered in time, and how much of the peak that is. */
 
+import type { Phase } from '../../../src/cli/load/open-loop.ts';
 import { type LoadReport, runLoad } from '../../load/load.ts';
 import { closedLoop, measuredLoop } from '../../load/measured-loop.ts';
 import type { RunningSubject } from '../../python/subjects.ts';
@@ -12,6 +13,8 @@ import { limitMs, type OverloadCell, overloadTable } from './report.ts';
 const overload = 2;
 const concurrency = 64;
 const warmUpMs = 2000;
+/** Between the last connection and the load: clients of a server that is overloaded have been connected before. */
+const connected: Phase = { ratePerSecond: 0, forMs: 2000 };
 const seed = 41;
 /**
  * More than any of the servers holds, so that no request waits in the generator: Penstock holds up to 10,000, and before a request is given up,
@@ -94,7 +97,7 @@ async function overloaded(
     host: url.hostname,
     port: Number(url.port),
     requests: [server.request(url)],
-    shape: { kind: 'open', phases: [{ ratePerSecond: offeredPerSecond, forMs: loadMs }], seed, connections, isPatient: true },
+    shape: { kind: 'open', phases: [connected, { ratePerSecond: offeredPerSecond, forMs: loadMs }], seed, connections, isPatient: true },
     limitMs,
   });
   const failed = Object.values(report.failures).reduce((sum, count) => sum + count, 0);
