@@ -2,14 +2,15 @@
 
 import { PlatformError } from '../../errors.ts';
 import { platformOverheadMs, type ServiceTable } from '../../profiling/index.ts';
-import { type CloseReason, type Company, companyWaitMs, predictCompletionMs, type Server } from '../../queueing/index.ts';
+import { type CloseReason, type Company, companyWaitMs } from '../../queueing/index.ts';
 import { Executor } from '../executor.ts';
 import type { ExecutorPool, PoolContext, PoolWorker } from '../executor-pool.ts';
 import { deadlinePassedError, queueFullError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
 import { ServiceDrift } from '../service-drift.ts';
-import { AdmissionMargin, minimumMarginMs } from './admission-margin.ts';
+import { minimumMarginMs } from './admission-margin.ts';
 import { AheadTimer } from './ahead-timer.ts';
+import { AnswerPrediction } from './answer-prediction.ts';
 import { BatchPlans } from './batch-plans.ts';
 import { HeldForCompany } from './held-for-company.ts';
 import { InTimeBatches } from './in-time-batches.ts';
@@ -37,6 +38,8 @@ export class InstancePool implements ExecutorPool {
   readonly #deps: InstancePoolDeps;
   readonly #queue = new InstanceQueue();
   readonly #batches: InTimeBatches;
+  /** When instances will answer. */
+  readonly prediction: AnswerPrediction;
   readonly #plans: BatchPlans;
   readonly #executors = new Map<string, Executor>();
   /** Executors that accept new requests: all but the draining ones. */
@@ -45,14 +48,16 @@ export class InstancePool implements ExecutorPool {
   readonly #drained = new Map<string, () => void>();
   readonly #held: HeldForCompany;
   readonly #ahead: AheadTimer;
-  #margin: AdmissionMargin | null = null;
-  #latencyMs: number | null = null;
   #forgotAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: PoolContext, deps: InstancePoolDeps) {
     this.#context = context;
     this.#deps = deps;
     this.#overheadMs = deps.overheadMs ?? platformOverheadMs;
+    this.prediction = new AnswerPrediction({
+      executors: (servesOut) => (servesOut && this.#isLastResort ? this.executors : this.#active),
+      overheadMs: this.#overheadMs,
+    });
     this.#batches = new InTimeBatches({
       context,
       queue: this.#queue,
@@ -66,11 +71,11 @@ export class InstancePool implements ExecutorPool {
       queue: this.#queue,
       overheadMs: this.#overheadMs,
       executors: () => (this.#isLastResort ? this.executors : this.#active),
-      extraMs: (nowMs) => this.#margin?.extraMs(nowMs) ?? 0,
+      extraMs: (nowMs) => this.prediction.extraMs(nowMs),
     });
     this.#held = new HeldForCompany(context.clock, deps.companyWaitMs ?? companyWaitMs, () => this.#pump());
     this.#ahead = new AheadTimer(context.clock, () => this.#pump());
-    this.#updateObjective();
+    this.prediction.useObjective(this.#context.settings.objective?.latencyMs ?? null);
   }
 
   get batchSizeMax(): number {
@@ -133,23 +138,12 @@ export class InstancePool implements ExecutorPool {
     // Service times are learned only from runs: if an idle instance rejected requests, its recovery would never be noticed.
     if (this.idle !== undefined) return null;
     const nowMs = clock.nowMs();
-    const answeredAtMs = this.predictAtMs(request, this.#queue.rowsUntil(request.deadlineMs), nowMs);
-    if (answeredAtMs <= request.promisedAtMs || this.#isOnTimeTypically(request, nowMs)) return null;
+    const rowsAhead = this.#queue.rowsUntil(request.deadlineMs);
+    const answeredAtMs = this.prediction.predictAtMs(request, rowsAhead, nowMs);
+    if (answeredAtMs <= request.promisedAtMs || this.prediction.isOnTimeTypically(request, rowsAhead, nowMs)) return null;
     this.#forgetStale(nowMs);
     const text = `endpoint ${endpoint} is overloaded: ${deadlinePassedError(this.#context, request, answeredAtMs - nowMs)}. Retry later or add instances`;
     return new PlatformError('overloaded', text, { retryAfterMs: this.drainMs() });
-  }
-
-  /**
-   * Other load on the machine can make a few runs so slow that, at the quantile, even a full batch exceeds the objective. Then
-   * every waiting request is predicted to be late, and rejecting requests does not help. Batches shrink to single rows, and no
-   * larger batch runs that would show the recovery. So the median duration decides instead.
-   */
-  #isOnTimeTypically(request: PendingRequest, nowMs: number): boolean {
-    if (nowMs <= this.lastMomentMs(request)) return false;
-    const servers = this.#active.filter((executor) => !executor.isStuck(nowMs)).map((executor) => executor.asTypicalServer(nowMs));
-    const before = this.#queue.rowsUntil(request.deadlineMs) + request.rows - 1;
-    return nowMs + predictCompletionMs(servers, before) + this.#overheadMs <= request.promisedAtMs;
   }
 
   /**
@@ -209,47 +203,6 @@ export class InstancePool implements ExecutorPool {
     return this.#queue.rowsUntil(deadlineMs);
   }
 
-  /**
-   * Predicted time of the response to a request with `rowsAhead` rows ahead of it; infinite without instances. Draining instances
-   * serve only the existing queue: set `servesOut` for requests that are in it.
-   */
-  answeredAtMs(rows: number, rowsAhead: number, nowMs: number, servesOut = false): number {
-    const executors = servesOut && this.#active.length === 0 ? this.executors : this.#active;
-    const servers: Server[] = [];
-    let aloneMs = 0;
-    for (const executor of executors) {
-      if (executor.isStuck(nowMs)) continue;
-      const server = executor.asServer(nowMs);
-      servers.push(server);
-      // A request with more rows than a batch runs alone, and takes longer than a full batch.
-      if (rows > server.batchSizeMax) aloneMs = Math.max(aloneMs, executor.serviceMs(rows) - server.fullBatchMs);
-    }
-    const before = aloneMs > 0 ? rowsAhead : rowsAhead + rows - 1;
-    return nowMs + predictCompletionMs(servers, before) + aloneMs + this.#overheadMs;
-  }
-
-  /**
-   * The same for a request that has to wait, plus the learned margin beyond the minimum, which its deadline already includes. The
-   * error of a request's first prediction is recorded when it is answered.
-   */
-  predictAtMs(request: PendingRequest, rowsAhead: number, nowMs: number, servesOut = false): number {
-    const answeredAtMs = this.answeredAtMs(request.rows, rowsAhead, nowMs, servesOut);
-    if (Number.isNaN(request.predictedAtMs)) request.predictedAtMs = answeredAtMs;
-    return answeredAtMs + (this.#margin?.extraMs(nowMs) ?? 0);
-  }
-
-  /** Predicted time of the response if this idle instance ran a batch of `rows` now. */
-  doneAtMs(idle: Executor, rows: number, nowMs: number): number {
-    return nowMs + idle.serviceMs(rows) + this.#overheadMs;
-  }
-
-  /** The last moment at which an instance can start the request and answer in time; -Infinity without instances. */
-  lastMomentMs({ promisedAtMs, rows }: PendingRequest): number {
-    let soonestMs = Number.POSITIVE_INFINITY;
-    for (const executor of this.#active) soonestMs = Math.min(soonestMs, executor.serviceMs(Math.max(rows, executor.batchSize)));
-    return promisedAtMs - this.#overheadMs - soonestMs;
-  }
-
   discard(request: PendingRequest): void {
     this.#queue.discard(request);
     this.#release();
@@ -273,7 +226,7 @@ export class InstancePool implements ExecutorPool {
   }
 
   configure(): void {
-    this.#updateObjective();
+    this.prediction.useObjective(this.#context.settings.objective?.latencyMs ?? null);
     if (!this.#postpones) this.#queue.restore();
     for (const executor of this.#executors.values()) executor.pace ??= this.#newPace();
     this.#planAll();
@@ -349,18 +302,6 @@ export class InstancePool implements ExecutorPool {
       executor.base = settings.objective === null ? ladder.runnable(executor, ladder.top) : ladder.baseFor(executor);
   }
 
-  /** Resets the margin if the objective changed: errors measured under another objective do not apply. */
-  #updateObjective(): void {
-    const latencyMs = this.#context.settings.objective?.latencyMs ?? null;
-    if (latencyMs === this.#latencyMs) return;
-    this.#latencyMs = latencyMs;
-    this.#margin = latencyMs === null ? null : new AdmissionMargin(latencyMs);
-  }
-
-  readonly #observe = ({ predictedAtMs, call, losses }: PendingRequest, _result: unknown, latencyMs: number): void => {
-    if (losses === 0) this.#margin?.observe(predictedAtMs, call.arrivedAtMs + latencyMs);
-  };
-
   #newPace(): ServiceDrift | null {
     return this.#context.settings.objective === null ? null : new ServiceDrift();
   }
@@ -419,7 +360,7 @@ export class InstancePool implements ExecutorPool {
       this.#batches.dispatched(batch, executor, nowMs, rung);
       ladder?.dispatched(rung, batchRows(batch));
       const reason = reasonOf(batch, executor, { isIdle: idle !== undefined, wasHeld: this.#held.end() });
-      this.#context.run({ executor, requests: batch, reason, isColdStart: false, plan, onAnswered: this.#observe });
+      this.#context.run({ executor, requests: batch, reason, isColdStart: false, plan, onAnswered: this.prediction.observe });
     }
     if (this.#queue.isEmpty) this.#held.end(); // what it held was cancelled
     this.#release();
@@ -448,7 +389,7 @@ export class InstancePool implements ExecutorPool {
     if (this.#context.settings.objective === null || idle.isDraining || !idle.table.isKnown || this.#queue.lateRows > 0) return false;
     let promisedAtMs = Number.POSITIVE_INFINITY;
     for (const request of batch) promisedAtMs = Math.min(promisedAtMs, request.promisedAtMs);
-    const leftMs = promisedAtMs - nowMs - this.#overheadMs - (this.#margin?.extraMs(nowMs) ?? 0);
+    const leftMs = promisedAtMs - nowMs - this.#overheadMs - this.prediction.extraMs(nowMs);
     return this.#held.holds(idle, { rows: batchRows(batch), waiting: this.#queue.rows, leftMs }, this.#executors.values());
   }
 

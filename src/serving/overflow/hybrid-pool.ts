@@ -238,7 +238,7 @@ export class HybridPool implements ExecutorPool {
     if (this.#instances.idle !== undefined) return;
     const nowMs = this.#context.clock.nowMs();
     const ahead = this.#instances.rowsUntil(request.deadlineMs);
-    if (this.#instances.predictAtMs(request, ahead, nowMs) <= request.promisedAtMs) return;
+    if (this.#instances.prediction.predictAtMs(request, ahead, nowMs) <= request.promisedAtMs) return;
     request.overflow = this.#overflowReason(request, nowMs, 'predicted');
   }
 
@@ -275,7 +275,7 @@ export class HybridPool implements ExecutorPool {
   #batchmatesFor(idle: Executor): PendingRequest[] {
     const nowMs = this.#context.clock.nowMs();
     const mayMove = (request: PendingRequest, rows: number): boolean => {
-      const doneAtMs = this.#instances.doneAtMs(idle, rows, nowMs);
+      const doneAtMs = this.#instances.prediction.doneAtMs(idle, rows, nowMs);
       const isInTime = doneAtMs <= this.#instances.promisedAtMs(request.call.arrivedAtMs, request.timeoutAtMs);
       return isInTime || this.functions.lastMoments(request).warmMs < nowMs - roundingMs;
     };
@@ -309,7 +309,7 @@ export class HybridPool implements ExecutorPool {
     if (!this.#instances.isActive) return afterMs + noInstancePollMs;
     if (!this.#rescues || request.cannotMeetDeadline) return Number.POSITIVE_INFINITY;
     const { coldMs, warmMs } = this.functions.lastMoments(request);
-    const lastMs = Math.min(warmMs - platformOverheadMs, this.#instances.lastMomentMs(request));
+    const lastMs = Math.min(warmMs - platformOverheadMs, this.#instances.prediction.lastMomentMs(request));
     const startMs = coldMs - platformOverheadMs;
     if (startMs > afterMs + roundingMs && startMs < lastMs) return startMs;
     return lastMs > afterMs + roundingMs ? lastMs : Number.POSITIVE_INFINITY;
@@ -352,8 +352,8 @@ export class HybridPool implements ExecutorPool {
 
   #overflows(request: PendingRequest, ahead: number, nowMs: number, reason: 'rescue' | 'capacity'): boolean {
     // At the last moment no prediction is needed: only an instance that is idle now could still be in time, and none is.
-    const isLast = reason === 'rescue' && this.#instances.lastMomentMs(request) <= nowMs + roundingMs;
-    if (!isLast && this.#instances.predictAtMs(request, ahead, nowMs, true) <= request.promisedAtMs) return false;
+    const isLast = reason === 'rescue' && this.#instances.prediction.lastMomentMs(request) <= nowMs + roundingMs;
+    if (!isLast && this.#instances.prediction.predictAtMs(request, ahead, nowMs, true) <= request.promisedAtMs) return false;
     const overflow = this.#overflowReason(request, nowMs, reason);
     // If a function would be late too, moving gains nothing: the request stays in the queue of the instances.
     const isPointless =
