@@ -12,6 +12,7 @@ import { AgentArtifacts } from '../src/hosts/agent/agent-artifacts.ts';
 import { HostAgent } from '../src/hosts/agent/host-agent.ts';
 import type { LinkIdentity } from '../src/links/index.ts';
 import { isolationSettings, LocalProvider } from '../src/providers/index.ts';
+import { SystemRandom } from '../src/random.ts';
 import { FileHasher, VerifiedFiles } from '../src/storage/index.ts';
 import { silentLog as log } from './hosts-fixture.ts';
 
@@ -35,6 +36,7 @@ const provider = new LocalProvider({
 await provider.open();
 parts.agent = new HostAgent({
   clock,
+  random: new SystemRandom(),
   log,
   provider,
   artifacts,

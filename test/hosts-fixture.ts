@@ -27,6 +27,7 @@ import {
   type WorkerSpec,
   type WorkerView,
 } from '../src/providers/index.ts';
+import { SeededRandom } from '../src/random.ts';
 import type { TensorParts } from '../src/runtime/index.ts';
 import { FileHasher, VerifiedFiles } from '../src/storage/index.ts';
 import { bytesOf } from '../src/tensor.ts';
@@ -219,6 +220,7 @@ export class HostsFixture {
     await tasks.open();
     const agent = new HostAgent({
       clock: this.clock,
+      random: new SeededRandom(1),
       log: silentLog,
       provider,
       artifacts,

@@ -11,6 +11,7 @@ import { systemCode, writeFileAtomically } from '../../data-directory/index.ts';
 import { defined } from '../../defined.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
+import type { Random } from '../../random.ts';
 import type { HostAbilities } from '../abilities.ts';
 import { abilityFields } from '../link/abilities.ts';
 import type { AgentArtifacts } from './agent-artifacts.ts';
@@ -19,10 +20,12 @@ import { AgentLink } from './agent-link.ts';
 import type { AgentTasks } from './agent-tasks.ts';
 import { type AgentProvider, AgentWorkers } from './agent-workers.ts';
 import { EpochFence } from './epoch-fence.ts';
+import { LinkRetries } from './link-retries.ts';
 import type { PeerGrants } from './peer-grants.ts';
 
 export interface HostAgentOptions {
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly provider: AgentProvider;
   readonly artifacts: Pick<AgentArtifacts, 'setLink'>;
@@ -50,8 +53,12 @@ export interface HostAgentOptions {
 /** While workers move: how often it is checked, and how long the agent waits without a home. */
 const drainCheckMs = 100;
 const homelessMsMax = 5000;
-/** Between two links that end at once. */
-const redialMs = 200;
+
+interface EndedLink {
+  readonly why: string;
+  /** When the home accepted it; null if it did not. */
+  readonly welcomedMs: number | null;
+}
 
 export class HostAgent {
   readonly workers: AgentWorkers;
@@ -66,6 +73,9 @@ export class HostAgent {
   #untilMs: number | null = null;
   #link: AgentLink | null = null;
   #cancelKeep: () => void = () => undefined;
+  readonly #retries: LinkRetries;
+  /** Ends the wait for the next dial. */
+  #dialNow: () => void = () => undefined;
   #running: Promise<void> | null = null;
 
   /** Throws `wrong_state` if its files are damaged. */
@@ -73,6 +83,7 @@ export class HostAgent {
     const { folder, clock, log, provider, memoryMiB } = options;
     this.#options = options;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.#retries = new LinkRetries(options.random);
     this.#fence = EpochFence.open(join(folder, 'epoch'));
     this.#instance = instanceIn(join(folder, 'instance'));
     this.#bodies = join(folder, 'bodies');
@@ -108,6 +119,7 @@ export class HostAgent {
     void this.dismissed.then(() => (isDismissed = true));
     this.#untilMs = untilMs;
     this.#link?.leave(withinMs);
+    this.#dialNow();
     while (
       !isDismissed &&
       this.workers.size + (this.#options.tasks?.size ?? 0) > 0 &&
@@ -122,6 +134,7 @@ export class HostAgent {
   /** Ends the link and the workers. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#dialNow();
     this.#cancelKeep();
     this.#link?.close('the agent stops');
     await this.workers.stopAll('the agent stops');
@@ -129,7 +142,7 @@ export class HostAgent {
   }
 
   async #keepLinked(): Promise<void> {
-    const { clock, log, dial, version, zone, cpuMilli, memoryMiB, abilities, accelerators = {}, serves } = this.#options;
+    const { dial, version, zone, cpuMilli, memoryMiB, abilities, accelerators = {}, serves } = this.#options;
     const fields = {
       instance: this.#instance,
       version,
@@ -153,16 +166,34 @@ export class HostAgent {
         socket.destroy();
         return;
       }
-      const why = await this.#serve(socket);
+      const { why, welcomedMs } = await this.#serve(socket);
       if (signal.aborted) return;
-      log.warn({ reason: why, workers: this.workers.size, keepMs: this.#options.keepMs }, 'the link to the home is lost: workers go on');
-      await new Promise<void>((resolve) => clock.after(redialMs, resolve));
+      await this.#pause(why, welcomedMs);
     }
   }
 
-  /** Resolves, with the reason, when the link has ended. */
-  #serve(socket: Duplex): Promise<string> {
+  /** Waits before the next dial. `welcomedMs`: when the home accepted the last link; null if it did not. */
+  async #pause(reason: string, welcomedMs: number | null): Promise<void> {
+    const { clock, log, keepMs } = this.#options;
+    const nowMs = clock.nowMs();
+    const { waitMs, logged } = this.#retries.ended(reason, nowMs, nowMs - (welcomedMs ?? nowMs));
+    if (logged !== null) {
+      const what = welcomedMs === null ? 'the home ended the link before it accepted this host' : 'the link to the home is lost';
+      log.warn({ reason, times: logged, workers: this.workers.size, keepMs }, `${what}: workers go on`);
+    }
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(waitMs, resolve);
+      this.#dialNow = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Resolves when the link has ended. */
+  #serve(socket: Duplex): Promise<EndedLink> {
     const { clock, log, artifacts, keepMs } = this.#options;
+    let welcomedMs: number | null = null;
     return new Promise((resolve) => {
       const link: AgentLink = new AgentLink(socket, {
         clock,
@@ -171,6 +202,7 @@ export class HostAgent {
         fence: this.#fence,
         invocations: new AgentInvocations(this.workers, () => join(this.#bodies, `${this.#bodyCount++}`)),
         onWelcome: () => {
+          welcomedMs = clock.nowMs();
           this.#cancelKeep();
           this.#cancelKeep = () => undefined;
           this.#link = link;
@@ -185,14 +217,14 @@ export class HostAgent {
           if (this.#link === link) {
             this.#link = null;
             artifacts.setLink(null);
-            if (this.#stop.signal.aborted) return resolve(why);
+            if (this.#stop.signal.aborted) return resolve({ why, welcomedMs });
             this.#cancelKeep = clock.after(keepMs, () => {
               this.workers
                 .stopAll(`no home for ${Math.round(keepMs / 1000)} s`)
                 .catch((error: unknown) => log.error({ error: messageOf(error) }, 'workers were not stopped'));
             });
           }
-          resolve(why);
+          resolve({ why, welcomedMs });
         },
       });
     });

@@ -183,13 +183,12 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
   pythons.use(environments);
   const workersMiB = (): number => parts.agent?.workers.heldMiB ?? 0;
   const fetch = (sha256: string): Promise<string> => artifacts.fetch(sha256);
-  const { interpreterOf } = pythons;
   const tasks = new AgentTasks({
     ...own,
     tasks: provider.tasks,
     folder: join(path, 'training'),
     fetch,
-    interpreterOf,
+    interpreterOf: pythons.interpreterOf,
     memoryMiB,
     workersMiB,
   });
@@ -198,6 +197,7 @@ async function openAgent(settings: AgentSettings, { clock, log, directory, ident
   const isolation = provider.isolation?.mode ?? 'unavailable';
   const agent = new HostAgent({
     ...own,
+    random: new SystemRandom(),
     provider,
     artifacts,
     tasks,
