@@ -95,6 +95,20 @@ describe('two nodes on one database', { skip: whyNoPostgres(), timeout: 180_000 
     assert.equal((await serving.endpoint('digits')).generation, 1);
   });
 
+  test('without an answer of a server, the command line shows the nodes and says that hosts are missing', async () => {
+    const [, databaseUrl = ''] = flags;
+    const env = { ...process.env, PENSTOCK_URL: 'http://127.0.0.1:1', PENSTOCK_DATABASE_URL: databaseUrl };
+    const status = (...more: string[]) => promisify(execFile)(penstock, ['cluster', 'status', ...more], { env });
+    const unanswered = await status();
+    assert.match(unanswered.stdout, /^NODE +STATE .*\n[^]*^b +serves /m);
+    assert.match(
+      unanswered.stderr,
+      /no answer of the server .*: this is what the database shows\nhosts are not shown: only the node that serves knows their state\n$/,
+    );
+    const unasked = await status('--database-url', databaseUrl);
+    assert.equal(unasked.stderr, 'hosts are not shown: only the node that serves knows their state; to ask it, leave out --database-url\n');
+  });
+
   test('a node that stands by ends at SIGTERM', async () => {
     const child = spawn(penstock, ['up', '--port', '0', '--data-dir', join(folder, 'c'), ...flags, '--node', 'c'], {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -68,6 +68,8 @@ async function printNodes(session: VerbSession, { databaseUrl, dataDir }: Cluste
   if (url === null) throw new CliError('nodes share a PostgreSQL database: pass its --database-url');
   const nodes = await readNodes(url, context);
   session.print({ nodes }, nodesText(nodes));
+  const advice = databaseUrl === undefined ? '' : '; to ask it, leave out --database-url';
+  session.remark(`hosts are not shown: only the node that serves knows their state${advice}`);
   return nodes.some(({ state }) => state === 'serves') ? 0 : 1;
 }
 
