@@ -131,6 +131,18 @@ export async function readLock(dir: string): Promise<LockHolder | null> {
   return note === null ? null : { pid: note.pid, url: note.url };
 }
 
+/** Describes the process that holds the directory, for an error; null if it is free or unreadable. Never throws. */
+export function holderOf(dir: string): string | null {
+  const path = resolve(dir);
+  return FileLock.isHeld(join(path, heldName)) ? describedHolder(path) : null;
+}
+
+/** `process 12 (http://127.0.0.1:8080)`. */
+function describedHolder(path: string): string {
+  const note = readNote(path);
+  return note === null ? 'another process' : `process ${note.pid}${note.url === null ? '' : ` (${note.url})`}`;
+}
+
 function acquireLock(path: string): FileLock {
   let held: FileLock | null;
   try {
@@ -139,9 +151,10 @@ function acquireLock(path: string): FileLock {
     throw asDiskError(error, `lock the data directory ${path}`);
   }
   if (held !== null) return held;
-  const holder = readNote(path);
-  const who = holder === null ? 'another process' : `process ${holder.pid}${holder.url === null ? '' : ` (${holder.url})`}`;
-  throw new PlatformError('wrong_state', `${basename(path)} is in use by ${who}: stop it first, or choose another --data-dir`);
+  throw new PlatformError(
+    'wrong_state',
+    `${basename(path)} is in use by ${describedHolder(path)}: stop it first, or choose another --data-dir`,
+  );
 }
 
 /** Files that a running server writes regularly. An operator may have changed other files later. */

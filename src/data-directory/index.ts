@@ -1,4 +1,4 @@
-export { DataDirectory, type LockHolder, openDataDirectory, readLock } from './data-directory.ts';
+export { DataDirectory, holderOf, type LockHolder, openDataDirectory, readLock } from './data-directory.ts';
 export { asDiskError, systemCode } from './disk-errors.ts';
 export { FileLock } from './file-lock.ts';
 export { makeDirectory } from './make-directory.ts';

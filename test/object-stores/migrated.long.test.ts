@@ -1,7 +1,7 @@
 /** One machine's state moves to PostgreSQL, rows and objects, and on to another database. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -19,7 +19,7 @@ const invoke = async (on: Server): Promise<unknown> => {
   return body.predictions;
 };
 
-test('migrate moves a server in service to PostgreSQL, where everything goes on under the same keys', {
+test('migrate moves a server that was stopped to PostgreSQL, where everything goes on under the same keys', {
   skip: servers.skip,
   timeout: 240_000,
 }, async () => {
@@ -30,13 +30,16 @@ test('migrate moves a server in service to PostgreSQL, where everything goes on 
   const before = await servers.start({ dataDir: one });
   await before.deploy('digits', 'digits_mlp');
   const answer = await invoke(before);
+  await assert.rejects(
+    migrate('--data-dir', one, '--to', first, 'postgres', '--into', two),
+    /one is in use by process \d+ \(http.*\): stop that server, then migrate/,
+  );
+  await before.end();
   const { stdout } = await migrate('--data-dir', one, '--to', first, 'postgres', '--into', two);
   assert.match(
     stdout,
-    /two: moved and verified [1-9]\d* objects .* start the server with penstock up --data-dir .*two --database-url postgres.*first --objects 'postgres'/,
+    /two: moved and verified 1 object \(.* start the server with penstock up --data-dir .*two --database-url postgres.*first --objects 'postgres'/,
   );
-  assert.deepEqual(await invoke(before), answer, 'the source is unchanged');
-  await before.end();
   await assert.rejects(migrate('--data-dir', one, '--to', first, '--into', three), /the database is not empty/);
   assert.deepEqual(readdirSync(folder).sort(), ['one', 'two'], 'a failed migration leaves nothing');
 
@@ -47,6 +50,11 @@ test('migrate moves a server in service to PostgreSQL, where everything goes on 
   assert.deepEqual(await invoke(moved), answer);
   await moved.register('later', 'diabetes_rf');
   assert(!existsSync(join(two, 'objects')) && !existsSync(join(two, 'state.db')));
+  const copy = join(folder, 'copy');
+  cpSync(two, copy, { recursive: true, filter: (path) => !path.includes('lock') });
+  const elsewhere = migrate('--data-dir', copy, '--database-url', first, '--to', second, '--into', three);
+  await assert.rejects(elsewhere, /first is in use by process \d+ on .*two, since .*: stop that server, then migrate/);
+  rmSync(copy, { recursive: true });
   await moved.end();
 
   await migrate('--data-dir', two, '--database-url', first, '--to', second, '--into', three);

@@ -118,6 +118,20 @@ test('what a killed migration leaves elsewhere is removed by the next backup of 
   assert.deepEqual(await namesAtTarget(), []);
 });
 
+test('a data directory with a running server is not moved, and the error says what to do', async () => {
+  const to = { dataDir: target, databaseUrl: null, objects: null };
+  const directory = await openDataDirectory(dataDir);
+  directory.announce('http://127.0.0.1:8080');
+  await assert.rejects(migrate({ dataDir, databaseUrl: null, clock, to }), {
+    code: 'wrong_state',
+    message: `${dataDir} is in use by process ${process.pid} (http://127.0.0.1:8080): stop that server, then migrate: what it writes meanwhile would not be moved`,
+  });
+  assert.deepEqual(await namesAtTarget(), []);
+  directory.release();
+  await migrate({ dataDir, databaseUrl: null, clock, to });
+  assert.deepEqual(await namesAtTarget(), ['data']);
+});
+
 test('a restore does not take the folder of another one that runs', async () => {
   const file = join(path, 'backup.tar');
   await writeBackup({ dataDir, databaseUrl: null, file, clock });

@@ -4,8 +4,11 @@
  * left on the disk is removed by the next one, or by the next server of a data directory in the same folder.
  */
 import { dirname, join, resolve } from 'node:path';
-import { asDiskError } from '../../data-directory/index.ts';
+import { asDiskError, holderOf } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { databaseName } from '../installation.ts';
+import { serverOn } from '../postgres/server-lock.ts';
+import { readDatabase } from './read-database.ts';
 import { type RestoreResult, restoreBackup } from './restore-backup.ts';
 import { createStagingFolder, removeUnfinishedCopies, type StagingFolder } from './staging-folder.ts';
 import { type VerifyOptions, type VerifyResult, verifyDataDirectory } from './verify.ts';
@@ -29,16 +32,21 @@ export interface MigrateResult {
   readonly verified: VerifyResult;
 }
 
-/** Throws as `writeBackup` and `restoreBackup` do, and `unavailable` if the target does not hold what was moved. */
+/**
+ * Throws as `writeBackup` and `restoreBackup` do, `wrong_state` if a server uses the source, and `unavailable` if the target does not hold what
+ * was moved.
+ */
 export async function migrate({ to, ...from }: MigrateOptions): Promise<MigrateResult> {
   const { clock } = from;
   // Beside the target: its disk has the room. Other users must not read the keys in it, and a killed migration must not leave it there.
   const parent = dirname(resolve(to.dataDir));
+  await rejectRunning(from);
   await removeUnfinishedCopies(to.dataDir);
   const staging = await stagingIn(parent);
   const file = join(staging.path, 'moved.tar');
   try {
     await writeBackup({ ...from, file });
+    await rejectRunning(from); // one that was started meanwhile
     const restored = await restoreBackup({ ...to, file, clock });
     const verified = await verifyDataDirectory({ dataDir: to.dataDir, databaseUrl: to.databaseUrl, clock });
     const lost = [...verified.missing, ...verified.damaged].filter((name) => ![...restored.missing, ...restored.damaged].includes(name));
@@ -53,6 +61,17 @@ export async function migrate({ to, ...from }: MigrateOptions): Promise<MigrateR
   } finally {
     await staging.remove();
   }
+}
+
+/** What a server writes during a migration is not moved, and would be lost without a word. In a cluster, it may run on another machine. */
+async function rejectRunning({ dataDir, databaseUrl, clock }: VerifyOptions): Promise<void> {
+  const advice = 'stop that server, then migrate: what it writes meanwhile would not be moved';
+  const holder = holderOf(dataDir);
+  if (holder !== null) throw new PlatformError('wrong_state', `${dataDir} is in use by ${holder}: ${advice}`);
+  if (databaseUrl === null) return;
+  const { db, close } = await readDatabase(databaseUrl, '', clock);
+  const server = await serverOn(db).finally(close);
+  if (server !== null) throw new PlatformError('wrong_state', `${databaseName(databaseUrl)} is in use by ${server}: ${advice}`);
 }
 
 async function stagingIn(parent: string): Promise<StagingFolder> {

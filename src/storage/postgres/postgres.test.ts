@@ -11,7 +11,7 @@ import { inTransaction, type OpenDatabase, openDatabase, openMigrated, type Post
 import { inSharedTransaction } from '../shared-transactions.ts';
 import type { Database } from '../tables.ts';
 import { isOutcomeUnknown } from './postgres-errors.ts';
-import { endLockOfNode } from './server-lock.ts';
+import { endLockOfNode, serverOn } from './server-lock.ts';
 
 /** Shorter than in production, to keep tests fast. */
 const limits = { connectMs: 500, statementMs: 400 };
@@ -145,6 +145,17 @@ describe('two servers on one PostgreSQL', { skip: whyNoPostgres() }, () => {
     const two = await openDatabase({ url, server: second });
     t.after(two.close);
     assert.deepEqual(await groups(two.db), ['still works']);
+  });
+
+  test('a session without the lock finds out which server uses the database', async (t) => {
+    const url = await server.createDatabase('looked_at');
+    const looking = await openDatabase({ url });
+    t.after(looking.close);
+    assert.equal(await serverOn(looking.db), null);
+    const one = await openDatabase({ url, server: first });
+    assert.match((await serverOn(looking.db)) ?? '', /^process 11 on alpha \(data directory \/srv\/a, since 20\d\d-/);
+    await one.close();
+    await until(async () => (await serverOn(looking.db)) === null);
   });
 
   test('acquires a lost lock again before anything is written', async (t) => {

@@ -13,7 +13,7 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import type { Transaction } from '../tables.ts';
+import type { Database, Transaction } from '../tables.ts';
 import {
   clientConfig,
   lockApplicationName,
@@ -265,6 +265,15 @@ function lockNameOf({ node }: ServerIdentity): string {
 export async function endLockOfNode(tx: Transaction): Promise<void> {
   await sql`select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
     where ${sql.raw(ofOurLock)} and starts_with(a.application_name, ${nodeLockPrefix})`.execute(tx);
+}
+
+/** Describes the server that holds the lock of this database, for an error; null if none does. */
+export async function serverOn(db: Database): Promise<string | null> {
+  const backends = await sql<{ pid: number }>`select pid from pg_locks where ${sql.raw(ofOurLock)}`.execute(db);
+  const [backend] = backends.rows;
+  if (backend === undefined) return null;
+  const { rows } = await sql<HolderRow>`select * from server_holder where backend_pid = ${backend.pid}`.execute(db);
+  return rows[0] === undefined ? 'a server that is starting' : described(rows[0]);
 }
 
 /** Null if no holder was ever recorded. */
