@@ -8,6 +8,8 @@ export interface LoopTarget {
   /** Of the server; the time of its children counts. */
   readonly pid: number;
   readonly requests: readonly Uint8Array[];
+  /** The only core that wrk may use. Default: all. */
+  readonly core?: number;
 }
 
 export interface MeasuredLoop {
@@ -29,8 +31,8 @@ export async function measuredLoop(target: LoopTarget, concurrency: number, meas
 }
 
 /** With wrk where it is installed, because it takes less of the processor. Also for warming up. */
-export function closedLoop({ url, requests }: Omit<LoopTarget, 'pid'>, concurrency: number, measureMs: number): Promise<LoadReport> {
+export function closedLoop({ url, requests, core }: Omit<LoopTarget, 'pid'>, concurrency: number, measureMs: number): Promise<LoadReport> {
   const target = { host: url.hostname, port: Number(url.port), requests };
-  if (hasWrk()) return runWrk({ ...target, concurrency, measureMs });
+  if (hasWrk()) return runWrk({ ...target, concurrency, measureMs, core });
   return runLoad({ ...target, shape: { kind: 'closed', concurrency, warmUpMs: 0, measureMs } });
 }

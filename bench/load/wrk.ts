@@ -16,6 +16,8 @@ export interface WrkOptions {
   readonly requests: readonly Uint8Array[];
   readonly concurrency: number;
   readonly measureMs: number;
+  /** The only core that it may use. Default: all. */
+  readonly core?: number | undefined;
 }
 
 interface WrkOutput {
@@ -34,7 +36,7 @@ export function hasWrk(): boolean {
   return spawnSync('wrk', ['--version']).error === undefined;
 }
 
-export async function runWrk({ host, port, requests, concurrency, measureMs }: WrkOptions): Promise<LoadReport> {
+export async function runWrk({ host, port, requests, concurrency, measureMs, core }: WrkOptions): Promise<LoadReport> {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-wrk-'));
   try {
     const files = requests.map((request, i) => {
@@ -44,7 +46,9 @@ export async function runWrk({ host, port, requests, concurrency, measureMs }: W
     });
     const script = fileURLToPath(new URL('./wrk.lua', import.meta.url));
     const load = ['-t1', `-c${concurrency}`, `-d${Math.ceil(measureMs / 1000)}s`, '-s', script, `http://${host}:${port}/`];
-    const { stdout } = await run('wrk', [...load, '--', ...files]);
+    const pinned = core === undefined ? [] : ['taskset', '--cpu-list', String(core)];
+    const [program = 'wrk', ...more] = [...pinned, 'wrk'];
+    const { stdout } = await run(program, [...more, ...load, '--', ...files]);
     const { answers, seconds, status, broken, ...latencyMs } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as WrkOutput;
     const failures = { ...(status > 0 ? { status } : {}), ...(broken > 0 ? { broken } : {}) };
     return { answers, ratePerSecond: answers / seconds, latencyMs, inTime: 1, failures, generatorCpu: null };

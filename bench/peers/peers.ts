@@ -7,12 +7,14 @@ import { burstLoad } from './burst/burst.ts';
 import { closedLoad } from './closed/closed.ts';
 import { imageLoad } from './image/image.ts';
 import { memoryLoad } from './memory/memory.ts';
+import { oneCoreLoad } from './one-core/one-core.ts';
 import { overloadLoad } from './overload/overload.ts';
 import type { LoadContext } from './rounds.ts';
 import { startLoad } from './start/start.ts';
 
 const loads: Readonly<Record<string, (context: LoadContext) => Promise<void>>> = {
   closed: closedLoad,
+  'one-core': oneCoreLoad,
   image: imageLoad,
   overload: overloadLoad,
   burst: burstLoad,

@@ -5,7 +5,8 @@ import { closedLoopGenerator, type LoadContext, measureRounds } from '../rounds.
 import { encodings, type OnnxSubject, onnxSubjects } from '../subjects.ts';
 import { closedTable, concurrencies, type PeerCell } from './report.ts';
 
-/** With one client this is about 10,000 requests, after which the compilers of V8 are done with them. */
+/** One client sends 25,000 requests meanwhile on a quiet machine; V8 compiles for so long (ADR 16). */
+const aloneWarmUpMs = 5000;
 const warmUpMs = 2500;
 const firstWarmUpMs = 3000;
 
@@ -34,7 +35,7 @@ async function measureSubject(subject: OnnxSubject, measureMs: number): Promise<
       const target = { url: running.url, pid: running.pid, requests };
       await closedLoop(target, 64, firstWarmUpMs);
       for (const concurrency of concurrencies) {
-        await closedLoop(target, concurrency, warmUpMs);
+        await closedLoop(target, concurrency, concurrency === 1 ? aloneWarmUpMs : warmUpMs);
         const others = watchOthers(running.pid);
         const { ratePerSecond, p50Ms, p99Ms, cpuUsPerRequest } = await measuredLoop(target, concurrency, measureMs);
         const otherCores = others();
