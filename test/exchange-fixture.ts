@@ -14,11 +14,11 @@ import { SystemClock, VirtualClock } from '../src/clock.ts';
 import { defaultPrices, Ledger } from '../src/costs/index.ts';
 import { type CapturedExchange, captureDefault } from '../src/data-quality/index.ts';
 import { PlatformError } from '../src/errors.ts';
-import { Listener } from '../src/http/index.ts';
+import { type Certificate, Listener } from '../src/http/index.ts';
 import { openLogs, type RequestLine, RequestTraces } from '../src/logs/index.ts';
 import { Metrics } from '../src/metrics/index.ts';
 import { GrpcListener } from '../src/oip/grpc/grpc-listener.ts';
-import { type OipDeps, OipRouter } from '../src/oip/index.ts';
+import { isInferPath, type OipDeps, OipRouter } from '../src/oip/index.ts';
 import { ServiceTable } from '../src/profiling/index.ts';
 import { SeededRandom } from '../src/random.ts';
 import type { ModelVersion } from '../src/registry/index.ts';
@@ -44,7 +44,7 @@ export interface Recorded {
   readonly accessLines: readonly string[];
 }
 
-export async function openExchanges() {
+export async function openExchanges({ isFast = false, tls = null }: { readonly isFast?: boolean; readonly tls?: Certificate | null } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-exchange-'));
   const clock = new VirtualClock(Date.now());
   const metrics = new Metrics({ processMetrics: false });
@@ -155,7 +155,7 @@ export async function openExchanges() {
   };
   const writeAccess: OipDeps['writeAccess'] = ({ requestId, status }) => void accessLines.push({ requestId, status });
   const limits = { bodyLimitBytes };
-  const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock: new SystemClock(), limits, writeAccess });
+  const listener = new Listener({ host: '127.0.0.1', port: 0, tls, access, log, clock: new SystemClock(), limits, writeAccess });
   const deployed = [
     {
       config: { name: 'starting', variants: [{ name: 'AllTraffic', version: 1 }] },
@@ -179,7 +179,7 @@ export async function openExchanges() {
     version: '1',
   };
   const router = new OipRouter(oip);
-  listener.direct('/v2', router.handle);
+  listener.direct('/v2', router.handle, (path) => isFast && isInferPath(path));
   listener.direct('/v1', router.handle);
   const services = { ...shared, deployments: { list: () => deployed }, bodies: listener.bodies } as unknown as ApiServices;
   const context = { access, authenticate: listener.authenticate.bind(listener), extendTimeout: () => undefined };
@@ -238,6 +238,10 @@ export async function openExchanges() {
   const undo: (() => void)[] = [];
   let before: Record<string, number> = {};
   return {
+    url,
+    access,
+    listener,
+    accessLines,
     clients,
     /** Sends a call to the model that answers with a stream of values; `operation`: of the AWS API. */
     async stream(path: string, body: string, accept: string | undefined, operation?: string): Promise<StreamedAnswer> {
