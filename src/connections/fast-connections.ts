@@ -114,10 +114,10 @@ export class FastConnections {
     for (const connection of this.#open) connection.closeAfterResponse();
   }
 
-  /** Closes connections that have been answered and wait for nothing, from now on. */
+  /** Closes connections that have been answered and wait for nothing, from now on, once their clients have read the responses. */
   closeIdle(): void {
     this.isClosing = true;
-    for (const connection of this.#open) if (connection.isIdle) connection.socket.destroy();
+    for (const connection of this.#open) if (connection.isIdle) connection.close();
   }
 
   closeAll(): void {
@@ -188,8 +188,11 @@ export class FastConnections {
       const waitedMs = nowMs - connection.sinceMs;
       if (connection.isStreaming) {
         if (waitedMs > streamedMs) connection.reject('ERR_HTTP_REQUEST_TIMEOUT');
-      } else if (connection.isIdle && waitedMs > keepAliveMs) connection.socket.destroy();
-      else if (this.#silent.has(connection)) {
+      } else if (connection.isIdle) {
+        // The idle time begins once the client has read the response. Clients that do not read are closed elsewhere.
+        if (connection.socket.writableLength > 0) connection.sinceMs = nowMs;
+        else if (waitedMs > keepAliveMs) connection.socket.destroy();
+      } else if (this.#silent.has(connection)) {
         if (waitedMs > silentMs) connection.reject('ERR_HTTP_REQUEST_TIMEOUT');
       } else if (passing !== undefined && connection.isWithoutHead) {
         if (waitedMs > passing.holds.headMs) connection.reject('ERR_HTTP_REQUEST_TIMEOUT');
@@ -242,7 +245,7 @@ class FastConnection {
 
   /** Whether it waits for its first request, or for the rest of one. */
   get isIncomplete(): boolean {
-    return this.#response === null && this.#streamed === null && !this.isIdle;
+    return this.#response === null && this.#streamed === null && !this.isIdle && !this.#isStopped;
   }
 
   /** Whether it has sent a part of a head. */
@@ -359,11 +362,11 @@ class FastConnection {
     const piece = chunk.length <= missing ? chunk : chunk.subarray(0, missing);
     if (piece.length === missing) this.#streamed = null;
     request.push(piece);
-    if (this.#isLast && this.#streamed === null) this.#close();
+    if (this.#isLast && this.#streamed === null) this.close();
     else if (piece.length < chunk.length) this.#onData(chunk.subarray(piece.length));
     else if (this.isIdle) {
       this.sinceMs = this.#all.options.clock.nowMs();
-      if (this.#all.isClosing) this.#close();
+      if (this.#all.isClosing) this.close();
     }
   }
 
@@ -378,11 +381,12 @@ class FastConnection {
     if (this.#streamed === null) this.sinceMs = this.#all.options.clock.nowMs();
     if (!shouldKeepAlive) this.#isLast = true;
     // Closed before the end of a body, the connection would be reset, and its client might not read the response.
-    if (this.#isLast && this.#streamed === null) this.#close();
+    if (this.#isLast && this.#streamed === null) this.close();
     else if (this.#unread !== null) this.#goOn();
   }
 
-  #close(): void {
+  /** Closes the connection once its responses are written. */
+  close(): void {
     this.#isStopped = true;
     this.#unread = null;
     this.socket.destroySoon();
