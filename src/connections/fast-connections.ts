@@ -23,6 +23,8 @@ export interface FastConnectionsOptions {
    * be served there for as long as they live, in twice the processor time.
    */
   readonly silentMs: number;
+  /** Connections that have sent nothing. Beyond it, the oldest one is closed: they must not take all places from clients that send requests. */
+  readonly silentMax: number;
   /** Lifetime of an idle connection. */
   readonly keepAliveMs: number;
   /** A body of up to 1 MiB that is not there at once is passed on while it arrives, within this time. Default: its connection is handed over. */
@@ -41,8 +43,6 @@ type PassOn = (socket: Socket, unread: Buffer | null) => void;
 export interface HeldLimits {
   /** From the first byte to the end of the first head. */
   readonly headMs: number;
-  /** Connections that have sent nothing. Beyond it, the oldest one is closed. */
-  readonly silentMax: number;
 }
 
 /** Pipelined bytes that are held while a request is answered; beyond it, the connection is not read. */
@@ -90,7 +90,7 @@ export class FastConnections {
       const connection = new FastConnection(socket, this);
       this.#open.add(connection);
       this.#silent.add(connection);
-      if (this.#silent.size > (options.passing?.holds.silentMax ?? Number.POSITIVE_INFINITY)) {
+      if (this.#silent.size > options.silentMax) {
         const [oldest] = this.#silent;
         this.#silent.delete(oldest as FastConnection);
         oldest?.socket.destroy();
@@ -154,7 +154,9 @@ export class FastConnections {
   }
 
   /** Ends a connection whose request is broken, as node:http does. */
-  reject({ socket }: FastConnection, code: 'ERR_HTTP_REQUEST_TIMEOUT' | 'HPE_INVALID_EOF_STATE'): void {
+  reject(connection: FastConnection, code: 'ERR_HTTP_REQUEST_TIMEOUT' | 'HPE_INVALID_EOF_STATE'): void {
+    const { socket } = connection;
+    this.#silent.delete(connection);
     const error = Object.assign(new Error(code), { code });
     if (this.options.server.emit('clientError', error, socket)) return;
     if (code === 'ERR_HTTP_REQUEST_TIMEOUT') socket.end(lateReply);

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { closePort } from '../connections/index.ts';
+import { closePort, TcpConnections } from '../connections/index.ts';
 import type { DrainTimes, FrontServerOptions } from './front-server.ts';
 import type { PassedConnections } from './pass-on.ts';
 
@@ -15,6 +15,7 @@ export class FrontGrpc {
   readonly #clock: Clock;
   readonly #options: FrontServerOptions;
   readonly #server: Server;
+  readonly #tcp: TcpConnections | null;
   readonly #sockets = new Set<Socket>();
   /** Those that have sent nothing, oldest first. */
   readonly #silent = new Set<Socket>();
@@ -26,6 +27,7 @@ export class FrontGrpc {
     const settings = { allowHalfOpen: true, noDelay: true };
     const secure = { ...settings, minVersion: 'TLSv1.2', handshakeTimeout: limits.headersTimeoutMs, ALPNProtocols: ['h2'] } as const;
     this.#server = tls === null ? createServer(settings) : createTlsServer({ ...secure, ...tls });
+    this.#tcp = tls === null ? null : new TcpConnections(this.#server);
     this.#server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
     this.#server.maxConnections = limits.connectionsMax;
     this.#server.on(tls === null ? 'connection' : 'secureConnection', (socket: Socket) => {
@@ -48,8 +50,10 @@ export class FrontGrpc {
     const close = (): Promise<void> => new Promise((resolve) => this.#server.close(() => resolve()));
     const { closed } = await closePort(this.#server, { clock, timeoutMs: restMs, close });
     for (const socket of this.#silent) socket.destroy();
+    this.#tcp?.closeSilent();
     const cancel = clock.after(restMs, () => {
       for (const socket of this.#sockets) socket.destroy();
+      this.#tcp?.closeAll();
     });
     await closed;
     cancel();

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { closePort, FastConnections, type FastRequest, type FastResponse, StalledResponses } from '../connections/index.ts';
+import { closePort, FastConnections, type FastRequest, type FastResponse, StalledResponses, TcpConnections } from '../connections/index.ts';
 import type { PassedConnections } from './pass-on.ts';
 
 /** Those of the server's listener that apply before it. */
@@ -50,6 +50,7 @@ export class FrontServer {
   readonly #server: Server;
   readonly #fast: FastConnections;
   readonly #open: StalledResponses;
+  readonly #tcp: TcpConnections | null;
   #isClosing = false;
 
   constructor(options: FrontServerOptions, deps: FrontServerDeps) {
@@ -57,8 +58,9 @@ export class FrontServer {
     this.#deps = deps;
     const { tls, limits } = options;
     const settings = { allowHalfOpen: true, noDelay: true };
-    this.#server =
-      tls === null ? createServer(settings) : createTlsServer({ ...settings, ...tls, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] });
+    const handshake = { minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'], handshakeTimeout: limits.headersTimeoutMs } as const;
+    this.#server = tls === null ? createServer(settings) : createTlsServer({ ...settings, ...tls, ...handshake });
+    this.#tcp = tls === null ? null : new TcpConnections(this.#server);
     this.#server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
     this.#server.maxConnections = limits.connectionsMax;
     this.#open = new StalledResponses(deps.clock, limits.requestTimeoutMs);
@@ -68,11 +70,12 @@ export class FrontServer {
       clock: deps.clock,
       patienceMs: limits.patienceMs,
       silentMs: limits.headersTimeoutMs,
+      silentMax: Math.ceil(limits.connectionsMax / 2),
       keepAliveMs: limits.keepAliveMs,
       accepts: isInference,
       passing: {
         passOn: (socket, unread) => deps.passed.passOn(socket, 'connection', tls !== null, unread),
-        holds: { headMs: limits.headersTimeoutMs, silentMax: Math.ceil(limits.connectionsMax / 2) },
+        holds: { headMs: limits.headersTimeoutMs },
       },
       serve: (request, response) => {
         if (this.#isClosing) response.shouldKeepAlive = false;
@@ -104,10 +107,12 @@ export class FrontServer {
       clock.after(firstRequestMs, () => {
         clock.after(0, () => {
           for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+          this.#tcp?.closeSilent();
         });
       }),
       clock.after(restMs, () => {
         for (const socket of sockets) socket.destroy();
+        this.#tcp?.closeAll();
       }),
     ];
     await closed;

@@ -18,6 +18,7 @@ import {
   type FastResponse,
   requestIdOf,
   StalledResponses,
+  TcpConnections,
 } from '../../connections/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { createServer as createHttpServer } from '../../node-http.ts';
@@ -71,6 +72,7 @@ export class Listener {
   readonly #app: HttpScope;
   #server!: Server;
   #fast!: FastConnections;
+  #tcp: TcpConnections | null = null;
   /** Responses to requests that gateway processes have received, and whether their connections may stay open when this listener closes. */
   readonly #forwarded = new Map<FastResponse, boolean>();
   /** Connections of requests with an extended timeout. */
@@ -244,6 +246,7 @@ export class Listener {
       clock.after(firstRequestMs, () => {
         clock.after(0, () => {
           for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+          this.#tcp?.closeSilent();
         });
       }),
       clock.after(restMs, () => this.#closeAll()),
@@ -316,6 +319,7 @@ export class Listener {
   #closeAll(): void {
     this.#server.closeAllConnections();
     this.#fast.closeAll();
+    this.#tcp?.closeAll();
   }
 
   #createServer(control: RequestHandler): Server {
@@ -346,13 +350,16 @@ export class Listener {
     };
     // Connections of gateway processes are decrypted.
     const isTls = tls !== null && fronts === null;
-    const server = !isTls ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
+    const handshake = { minVersion: 'TLSv1.2', handshakeTimeout: limits.headersTimeoutMs } as const;
+    const server = !isTls ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, ...handshake }, handle);
+    if (isTls) this.#tcp = new TcpConnections(server);
     this.#fast = new FastConnections({
       server,
       isTls,
       clock: this.#options.clock,
       patienceMs: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
       silentMs: limits.headersTimeoutMs,
+      silentMax: Math.ceil(limits.connectionsMax / 2),
       keepAliveMs: limits.keepAliveMs,
       streamedMs: limits.requestTimeoutMs,
       accepts: (request) => this.#isFast(request),
