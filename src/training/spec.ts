@@ -51,7 +51,7 @@ export interface TrainingMetric {
 export interface TrainingSpec {
   /** Of a processing job, `processing.NAME`. */
   readonly name: string;
-  /** The name of a Python environment, whose `bin` comes first in PATH; null: the programs of the machine. */
+  /** The name of a Python environment, whose `bin` comes first in PATH; null: none, only the machine's own programs. */
   readonly environment: string | null;
   /** The command; null: script mode, with `entry` of `source` or with hyperparameter `sagemaker_program`. */
   readonly command: readonly string[] | null;

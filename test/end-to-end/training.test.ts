@@ -57,7 +57,7 @@ describe('training jobs', { timeout: 170_000 }, () => {
       first.stdout,
       /^completed in [\d.]+ m?s, \$[\d.]+: digits\/1, accuracy 0\.93, PendingManualApproval\nnext: penstock approve digits\/1\n$/,
     );
-    assert.match(first.stderr, /✔ upload {4}digits-1 \(programs of the machine, local\.1\): code 1 file \d+ B, data \d+ KiB/);
+    assert.match(first.stderr, /✔ upload {4}digits-1 \(no environment, local\.1\): code 1 file \d+ B, data \d+ KiB/);
     assert.match(first.stderr, /✔ train {5}digits-1: starting .* · downloading .* · training .* · ▁▅█ accuracy 0\.93/);
     const second = await train('--group', 'digits', '--hyperparameter', 'rounds=4', '--approve-if-better', 'accuracy', ...metric);
     assert.match(second.stdout, /: digits\/2, accuracy 0\.94 \(digits\/1: 0\.93\), Approved\nnext: penstock deploy digits\/2 digits\n$/);

@@ -35,7 +35,7 @@ export function JobLineage({ job }: { readonly job: TrainingJobBody }): ReactEle
         </Stage>
         <Stage title="Job">
           <b>{job.name}</b>
-          <span className="two">{job.environment ?? job.image ?? 'programs of the machine'}</span>
+          <span className="two">{job.environment ?? job.image ?? 'no environment'}</span>
         </Stage>
         <Stage title="Version">{version === null ? <NoVersion job={job} /> : <Version version={version} />}</Stage>
         <Stage title="Endpoint">

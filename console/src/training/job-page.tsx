@@ -109,7 +109,7 @@ function Settings({ job }: { readonly job: TrainingJobBody }): ReactElement {
             'Runs',
             <code key="runs">{job.entry ?? job.command?.join(' ') ?? job.hyperparameters['sagemaker_program'] ?? 'its image'}</code>,
           ],
-          ['In', job.environment ?? job.image ?? 'the programs of the machine'],
+          ['In', job.environment ?? job.image ?? "no environment (the machine's own programs)"],
           ['On', `${job.instance_type}, ${job.volume_gb} GB of disk${job.isolated ? ', without network' : ''}`],
           ...hostPairs(job),
           ...hyperparameters,

@@ -104,7 +104,7 @@ function columnsFor(courseOf: (job: TrainingJobBody) => readonly number[]): Tabl
           <Link className="name" to="/training/$job" params={{ job: job.name }}>
             {job.name}
           </Link>
-          <span className="two mono">{job.environment ?? job.image ?? 'programs of the machine'}</span>
+          <span className="two mono">{job.environment ?? job.image ?? 'no environment'}</span>
           <span className="two m-only">
             <JobMark job={job} />
           </span>

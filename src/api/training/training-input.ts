@@ -37,7 +37,10 @@ export const trainingInput = z.strictObject({
   from: text(63).optional().describe('A training job, whose settings, code and data are used for all that is left out here.'),
   name: text(63).optional().describe('Unique name. Default: GROUP-N, counted.'),
   group: text(63).nullable().optional().describe('On success, the model becomes the next version of this group, pending approval.'),
-  environment: text(64).nullable().optional().describe('Name of the Python environment; null: the programs of the machine.'),
+  environment: text(64)
+    .nullable()
+    .optional()
+    .describe("Name of the Python environment; null: none, only the machine's own programs and packages."),
   entry: text(1024).nullable().optional().describe('The file of the source that Python runs, such as train.py.'),
   command: z
     .array(text(4096))

@@ -100,3 +100,10 @@ test('a job of a cluster has its host, with the reason; one of a server that is 
   assert.match(jobsTable([placed, job], style), /^NAME +STATUS .* HOST .*\ndigits-1 .* h1 /);
   assert.doesNotMatch(jobsTable([job], style), /HOST/);
 });
+
+test('a job without an environment says so, and what it has instead', () => {
+  const style = new Style({ write: () => true }, {});
+  assert.match(describeJob(job, style), /^in +no environment \(the machine's own programs\)$/m);
+  assert.match(jobsTable([job], style), /^NAME +STATUS +DETAIL +RUNS IN .*\ndigits-1 +InProgress +Training +no environment /);
+  assert.match(describeJob({ ...job, environment: 'sklearn' }, style), /^in +sklearn$/m);
+});

@@ -30,7 +30,7 @@ export interface TrainedOptions extends CommonOptions {
 
 /** The environment that is used if none is named. */
 const environmentDefault = 'sklearn';
-/** Instead of an environment: the programs of the machine. */
+/** Instead of an environment: the machine's own programs. */
 const noEnvironment = 'none';
 
 const duration = parsedBy(parseDurationMs);
@@ -46,7 +46,7 @@ export function addCodeOptions(command: Command): void {
     )
     .option(
       '--environment <name>',
-      `Python environment, or ${noEnvironment} for the programs of the machine (default: ${environmentDefault})`,
+      `Python environment, or ${noEnvironment} for the machine's own Python and packages (default: ${environmentDefault})`,
     )
     .option('--hyperparameter <key=value>', 'passed to the script as --KEY VALUE; may be repeated', pairs)
     .option('--env <key=value>', 'environment variable of the script; may be repeated', pairs);
@@ -89,7 +89,8 @@ export async function environmentOf(client: Client, named: string | undefined): 
   } catch (error) {
     if (!(error instanceof ServerError && error.code === 'not_found')) throw error;
     const how = `create it with penstock environments create ${name}`;
-    const else_ = named === undefined ? `, or name another with --environment (${noEnvironment}: the programs of the machine)` : '';
+    const else_ =
+      named === undefined ? `, or name another with --environment (${noEnvironment}: the machine's own Python and packages)` : '';
     throw new CliError(`there is no environment ${name}: ${how}${else_}`, 1, { cause: error });
   }
 }

@@ -51,7 +51,7 @@ function checkAlarms({ alarmState, deployments }: PlanDeps, { deploy }: Pipeline
 
 function trainText({ train }: PipelineSpec): string {
   const { command, entry, environment, instanceType, channels } = train;
-  const where = `${environment ?? 'programs of the machine'}, ${instanceType ?? 'local.1'}`;
+  const where = `${environment ?? 'no environment'}, ${instanceType ?? 'local.1'}`;
   const data = channels.map(({ name, source }) => `${name} from ${source.kind === 's3' ? source.uri : `captured:${source.endpoint}`}`);
   return [`run ${entry ?? command?.join(' ').slice(0, 200)} (${where})`, ...data].join(', ');
 }

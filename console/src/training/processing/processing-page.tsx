@@ -89,7 +89,7 @@ function Settings({ job }: { readonly job: ProcessingJobBody }): ReactElement {
       <Pairs
         pairs={[
           ['Runs', <code key="runs">{job.command?.join(' ') ?? 'its image'}</code>],
-          ['In', job.environment ?? job.image ?? 'the programs of the machine'],
+          ['In', job.environment ?? job.image ?? "no environment (the machine's own programs)"],
           ['On', `${job.instance_type}, ${job.volume_gb} GB of disk${job.isolated ? ', without network' : ''}`],
           ...hostPairs(job),
           ...job.inputs.map(({ name, source, path: at }) => [`Input ${name}`, folder(name, source, at)] as const),

@@ -36,7 +36,7 @@ const columns: TableColumn<ProcessingJobBody>[] = [
         <Link className="name" to="/training/processing/$processing" params={{ processing: job.name }}>
           {job.name}
         </Link>
-        <span className="two mono">{job.environment ?? job.image ?? 'programs of the machine'}</span>
+        <span className="two mono">{job.environment ?? job.image ?? 'no environment'}</span>
         <span className="two m-only">
           <ProcessingMark job={job} />
         </span>

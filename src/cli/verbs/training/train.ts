@@ -92,7 +92,7 @@ async function startJob(session: VerbSession, client: Client, options: TrainOpti
       ...data.flatMap(({ part }) => (part === null ? [] : [part])),
     ];
     const job = await client.post<TrainingJobBody>('/training-jobs', formBody(parts));
-    progress.done(`${job.name} (${job.environment ?? 'programs of the machine'}, ${job.instance_type}): ${sizes}`);
+    progress.done(`${job.name} (${job.environment ?? 'no environment'}, ${job.instance_type}): ${sizes}`);
     for (const note of job.notes) progress.remark('note', note);
     return job;
   } catch (error) {
