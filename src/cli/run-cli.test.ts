@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { SystemClock } from '../clock.ts';
+import { openDataDirectory } from '../data-directory/index.ts';
 import { PlatformError } from '../errors.ts';
 import { instanceCountMax } from '../fields/index.ts';
 import type { CliContext } from './cli-context.ts';
@@ -417,9 +418,27 @@ test('env says that PENSTOCK_URL names another server than the key', async (t) =
   const argv = ['env', '--data-dir', dataDir, '--port', '8099'];
   const other = await run(argv, { env: { PENSTOCK_URL: 'http://far:8080' } });
   assert.match(other.stdout, /^export PENSTOCK_URL=http:\/\/127\.0\.0\.1:8099$/m);
-  const ownServer = `the server on ${dataDir}, at http://127.0.0.1:8099`;
-  assert.equal(other.stderr, `ignoring PENSTOCK_URL (http://far:8080): the key belongs to ${ownServer}\n`);
+  const validity = 'The key is valid at the first only if both are one server or one cluster';
+  const change = `PENSTOCK_URL changes from http://far:8080 to http://127.0.0.1:8099, the server on ${dataDir}. ${validity}\n`;
+  assert.equal(other.stderr, change);
   assert.equal((await run(argv, { env: { PENSTOCK_URL: 'http://127.0.0.1:8099/' } })).stderr, '');
+  const stopped = await run(argv.slice(0, 3));
+  assert.match(stopped.stdout, /^export PENSTOCK_URL=http:\/\/127\.0\.0\.1:8080$/m);
+  assert.equal(
+    stopped.stderr,
+    `no server is running on ${dataDir}: http://127.0.0.1:8080 is where one listens by default; name another port with --port\n`,
+  );
+});
+
+test('env says that the process of a data directory has no keys, as a node that stands by', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'penstock-env-'));
+  t.after(() => rmSync(dataDir, { recursive: true }));
+  const directory = await openDataDirectory(dataDir);
+  const { code, stderr } = await run(['env', '--data-dir', dataDir]);
+  directory.release();
+  assert.equal(code, 1);
+  const why = 'it is starting, or it is a host or a node that has not served yet. Pass the --data-dir of a node that has served';
+  assert.equal(stderr, `penstock: process ${process.pid} uses ${dataDir} and has no ${join(dataDir, 'keys.json')}: ${why}\n`);
 });
 
 test('doctor checks this machine', async () => {

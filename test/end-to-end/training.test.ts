@@ -87,7 +87,7 @@ describe('training jobs', { timeout: 170_000 }, () => {
     );
     const { stdout: list } = await cli('training', 'list');
     assert.match(list, /^NAME +STATUS +RUNS IN +TYPE +METRICS +TOOK +COST/m);
-    assert.match(list, /^shown +Completed +the machine +local\.1 +accuracy=1\.02/m);
+    assert.match(list, /^shown +Completed +no environment +local\.1 +accuracy=1\.02/m);
     const { stdout: described } = await cli('training', 'describe', 'shown');
     assert.match(described, /^variables +TOKEN$/m);
     assert.match(described, /^model +s3:\/\/penstock-training\/shown\/output\/model\.tar\.gz$/m);
