@@ -29,8 +29,8 @@ async function openRejected(): Promise<RejectedAgent> {
   const dials: number[] = [];
   const warnings: string[] = [];
   const quiet = (): void => undefined;
-  const warn = (fields: { reason: string; times: number }, text: string): void =>
-    void warnings.push(`${fields.times}: ${text}: ${fields.reason}`);
+  const warn = (fields: { reason: string; times?: number }, text: string): void =>
+    void warnings.push(`${fields.times ?? 1}: ${text}: ${fields.reason}`);
   let timers = 0;
   const counting = {
     nowMs: () => clock.nowMs(),

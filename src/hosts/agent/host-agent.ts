@@ -179,7 +179,8 @@ export class HostAgent {
     const { waitMs, logged } = this.#retries.ended(reason, nowMs, nowMs - (welcomedMs ?? nowMs));
     if (logged !== null) {
       const what = welcomedMs === null ? 'the home ended the link before it accepted this host' : 'the link to the home is lost';
-      log.warn({ reason, times: logged, workers: this.workers.size, keepMs }, `${what}: workers go on`);
+      const times = logged > 1 ? { times: logged } : {};
+      log.warn({ reason, ...times, workers: this.workers.size, keepMs }, `${what}: workers go on`);
     }
     await new Promise<void>((resolve) => {
       const cancel = clock.after(waitMs, resolve);
