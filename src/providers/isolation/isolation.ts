@@ -9,10 +9,10 @@ import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import type { Random } from '../../random.ts';
 import { freeBytesMin, freeSpaceOf } from '../disk/disk-watch.ts';
-import { userThreadCount } from '../processes/process-facts.ts';
+import { ownProcessesMax, userThreadCount } from '../processes/process-facts.ts';
 import { CompileCache } from './compile-cache.ts';
 import { type HostFile, type HostFiles, hostFile, hostFiles, isWithin, rejectStateWithin } from './host-files.ts';
-import { type Launch, landlockLaunch, landlockRules, namespaceLaunch, openLaunch, processesMax } from './launch.ts';
+import { type Launch, landlockLaunch, landlockRules, namespaceLaunch, openLaunch, workerProcessesMax } from './launch.ts';
 import { probe } from './probe.ts';
 import { compileCacheFolder, forkFolders, type MountedFolder, namespaceNames, RootFolder, socketFolder } from './root-folder.ts';
 import type { IsolationMode, IsolationSettings } from './settings.ts';
@@ -230,7 +230,8 @@ export class Isolation {
       const launch = (own: readonly string[]): Launch => {
         const command = [...prepared.start, ...own];
         if (prepared.root !== null) {
-          return namespaceLaunch({ ...prepared.root, owner, hasNetwork: request.hasNetwork, kind: 'task', fileBytesMax }, command);
+          const limits = { processesMax: processesMaxFor(owner, true), fileBytesMax };
+          return namespaceLaunch({ ...prepared.root, owner, hasNetwork: request.hasNetwork, kind: 'task', ...limits }, command);
         }
         return this.#way === null ? openLaunch(command) : this.#landlock(folder, owner, prepared.files, fileBytesMax, command);
       };
@@ -327,7 +328,8 @@ export class Isolation {
     ];
     writeFileSync(mounts, this.#root.mounts(folders, paths), { mode: 0o600 });
     const kind = forks === undefined ? 'worker' : 'fork-server';
-    return namespaceLaunch({ owner, hasNetwork, root: this.#root.path, mounts, kind, fileBytesMax }, command);
+    const limits = { processesMax: processesMaxFor(owner, true), fileBytesMax };
+    return namespaceLaunch({ owner, hasNetwork, root: this.#root.path, mounts, kind, ...limits }, command);
   }
 
   #landlock(
@@ -339,9 +341,9 @@ export class Isolation {
   ): Launch {
     const present = this.#host.files.filter(({ source, isOptional }) => !isOptional || existsSync(source));
     const read = [...present, ...paths.filter(({ path }) => !isWithin(this.#host.files, path))];
-    const processes = owner === null ? userThreadCount(process.getuid?.() ?? 0) + processesMax : processesMax;
     const rules = landlockRules(read, folder.host, owner !== null);
-    return landlockLaunch({ owner, isRoot: isRoot(), processesMax: processes, fileBytesMax, rules }, command);
+    const limits = { processesMax: processesMaxFor(owner, false), fileBytesMax };
+    return landlockLaunch({ owner, isRoot: isRoot(), ...limits, rules }, command);
   }
 
   #landlockExtras(): readonly HostFile[] {
@@ -391,6 +393,11 @@ export class Isolation {
       rmSync(secret, { force: true });
     }
   }
+}
+
+function processesMaxFor(owner: WorkerOwner | null, isNamespaced: boolean): number {
+  const countedWith = owner !== null ? 'own-user' : isNamespaced ? 'namespace' : 'server-user';
+  return workerProcessesMax(countedWith, { max: ownProcessesMax(), threads: () => userThreadCount(process.getuid?.() ?? 0) });
 }
 
 /** Also limits shared memory. */

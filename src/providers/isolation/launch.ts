@@ -10,6 +10,21 @@ export interface Launch {
 
 /** Limit per worker, including threads; enough for a server with libraries that start a thread per core. */
 export const processesMax = 1024;
+
+/** What the kernel counts the processes of a worker with. `namespace`: a user namespace of the server's user. */
+export type CountedWith = 'own-user' | 'namespace' | 'server-user';
+
+/**
+ * RLIMIT_NPROC of a worker. It cannot exceed that of the server, which may not raise it. What counts for the server's user also leaves half
+ * of the limit to the server: it must start workers while one of them is at its limit. Processes of that user that start later consume
+ * the same limit; only a user per worker or cgroups prevent that.
+ */
+export function workerProcessesMax(countedWith: CountedWith, server: { readonly max: number; readonly threads: () => number }): number {
+  if (countedWith === 'own-user') return Math.min(processesMax, server.max);
+  if (countedWith === 'namespace') return Math.min(processesMax, Math.floor(server.max / 2));
+  const threads = Math.min(server.threads(), server.max);
+  return threads + Math.min(processesMax, Math.floor((server.max - threads) / 2));
+}
 const openFilesMax = 4096;
 
 /**
@@ -19,13 +34,13 @@ const openFilesMax = 4096;
  * end with the worker and contain no message of the shell. `pivot_root` removes the host's files for good. `chroot` after it
  * prevents the worker from creating user namespaces. `setsid` gives the worker a process group, by which it ends its children.
  */
-const script = (network: string) => `set -eu
+const script = (network: string, processes: number) => `set -eu
 worker_path=$PATH
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 mount -n --all --fstab "$2"
 ${network}ulimit -c 0
 ulimit -n ${openFilesMax} 2>/dev/null || true
-ulimit -u ${processesMax} 2>/dev/null || ulimit -p ${processesMax}
+ulimit -u ${processes} 2>/dev/null || ulimit -p ${processes}
 ulimit -f "$3"
 cd "$1"
 pivot_root . r/old
@@ -72,6 +87,8 @@ export interface NamespaceOptions {
   /** Path of the file that lists the mounts. */
   readonly mounts: string;
   readonly kind: 'worker' | 'fork-server' | 'task';
+  /** Including threads. A fork server has no such limit, only its workers. */
+  readonly processesMax: number;
   /** The largest file that it can write. */
   readonly fileBytesMax: number;
 }
@@ -81,7 +98,7 @@ const blockBytes = 512;
 
 /** `--pdeathsig`: if the server is killed, or the supervisor of a task, the namespace ends at once. */
 export function namespaceLaunch(
-  { owner, hasNetwork, root, mounts, kind, fileBytesMax }: NamespaceOptions,
+  { owner, hasNetwork, root, mounts, kind, processesMax: processes, fileBytesMax }: NamespaceOptions,
   command: readonly string[],
 ): Launch {
   const forks = kind === 'fork-server';
@@ -95,7 +112,7 @@ export function namespaceLaunch(
     ...namespaces,
     'sh',
     '-c',
-    forks ? forkServerScript : script(kind === 'task' && !hasNetwork ? enableLoopback : ''),
+    forks ? forkServerScript : script(kind === 'task' && !hasNetwork ? enableLoopback : '', processes),
     'penstock-worker',
     root,
     mounts,

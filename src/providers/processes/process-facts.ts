@@ -187,6 +187,12 @@ export async function endProcesses(find: () => readonly number[], clock: Pick<Cl
   return false;
 }
 
+/** RLIMIT_NPROC of this process; infinite if there is none. */
+export function ownProcessesMax(): number {
+  const max = /^Max processes +(\d+)/m.exec(read('/proc/self/limits') ?? '')?.[1];
+  return max === undefined ? Number.POSITIVE_INFINITY : Number(max);
+}
+
 /** Number of threads of a user's processes, which RLIMIT_NPROC counts. */
 export function userThreadCount(uid: number): number {
   return processesOf(uid).reduce((sum, pid) => sum + namesIn(`/proc/${pid}/task`).length, 0);
