@@ -17,6 +17,8 @@ import { aliveEveryMs, readTaskFile, type TaskPlan, taskFiles, writeTaskFile } f
 const tickMs = 500;
 /** The command is process 3 of three: it appears within milliseconds of the start. */
 const findEveryMs = 10;
+/** On a busy machine, the start takes seconds, which do not count as running time; more than a minute does, so a start that hangs ends. */
+const startMsMax = 60_000;
 /** Without namespaces, pipes can be held open by a process that was not found. */
 const closeWaitMs = 5_000;
 
@@ -32,11 +34,12 @@ export class Supervisor {
   readonly #clock: Clock;
   readonly #log: TaskLog;
   readonly #startedAtMs: number;
-  readonly #startMs: number;
   readonly #over: Promise<void>;
   #child: ChildProcess | null = null;
   #exit: ProcessExit | null = null;
   #commandPid: number | null = null;
+  /** When the command was found, or must have been. */
+  #commandStartMs: number;
   #cause: Cause | null = null;
   #killAtMs: number | null = null;
   #requestedGraceMs: number | null = null;
@@ -51,9 +54,10 @@ export class Supervisor {
     this.#plan = plan;
     this.#clock = clock;
     this.#startedAtMs = clock.wallMs();
-    this.#startMs = clock.nowMs();
-    this.#aliveAtMs = this.#startMs;
-    this.#server = { signMs: 0, seenMs: this.#startMs };
+    const nowMs = clock.nowMs();
+    this.#commandStartMs = nowMs + startMsMax;
+    this.#aliveAtMs = nowMs;
+    this.#server = { signMs: 0, seenMs: nowMs };
     this.#log = new TaskLog(join(folder, taskFiles.output), clock);
     this.#over = new Promise((resolve) => {
       this.#finish = resolve;
@@ -146,6 +150,7 @@ export class Supervisor {
       this.#clock.after(findEveryMs, () => this.#findCommand());
       return;
     }
+    this.#commandStartMs = Math.min(this.#commandStartMs, this.#clock.nowMs());
     const own = { pid: process.pid, startTicks: startTicks(process.pid), bootId: bootId() };
     attempt(() => writeTaskFile(this.#folder, 'claim', { ...own, rootPid, commandPid: this.#commandPid }));
     if (this.#cause !== null) this.#terminate();
@@ -176,7 +181,7 @@ export class Supervisor {
 
   #stopIfLate(): void {
     const { maxRuntimeMs, stopGraceMs } = this.#plan;
-    if (this.#cause !== null || maxRuntimeMs === null || this.#clock.nowMs() - this.#startMs < maxRuntimeMs) return;
+    if (this.#cause !== null || maxRuntimeMs === null || this.#clock.nowMs() - this.#commandStartMs < maxRuntimeMs) return;
     this.stop({ why: 'time', detail: `it ran longer than ${maxRuntimeMs / 1000} s` }, stopGraceMs);
   }
 
