@@ -37,10 +37,10 @@ async function open(isFast: boolean, isTls: boolean): Promise<Opened> {
   const caller = access.authenticate({ authorization: bearer(limited) }, { remoteAddress: '127.0.0.1', listenerIsLoopback: true });
   caller.limiter?.begin()();
   const fast: string[] = [];
-  const { enter } = listener.activity;
+  const enter = listener.activity.enter.bind(listener.activity);
   listener.activity.enter = (request) => {
     if ((request as object) instanceof FastRequest) fast.push(request.url ?? '');
-    enter.call(listener.activity, request);
+    enter(request);
   };
   const port = Number(new URL(exchanges.url).port);
   return { exchanges, port, isTls, key: bearer(access.create('invoker')), limitedKey: bearer(limited), fast };
