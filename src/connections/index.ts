@@ -6,4 +6,4 @@ export { errorBody, errorHeaders, httpStatus, httpStatusOf } from './http-errors
 export { acceptedEncoding, replyHeaders, sendInference } from './inference-reply.ts';
 export { requestIdOf } from './request-id.ts';
 export { StalledResponses } from './stalled-responses.ts';
-export { TcpConnections } from './tcp-connections.ts';
+export { silentMaxOf, TcpConnections } from './tcp-connections.ts';

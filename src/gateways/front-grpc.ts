@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { closePort, TcpConnections } from '../connections/index.ts';
+import { closePort, silentMaxOf, TcpConnections } from '../connections/index.ts';
 import type { DrainTimes, FrontServerOptions } from './front-server.ts';
 import type { PassedConnections } from './pass-on.ts';
 
@@ -82,7 +82,7 @@ export class FrontGrpc {
       socket.pause().unshift(bytes);
       run();
     });
-    if (this.#silent.size <= Math.ceil(connectionsMax / 2)) return;
+    if (this.#silent.size <= silentMaxOf(connectionsMax)) return;
     const [oldest] = this.#silent;
     oldest?.destroy();
   }

@@ -118,14 +118,14 @@ describe('connections of a gateway process', () => {
     client.write(infer);
     await readUntil(client, /ok$/);
     const silent: Socket[] = [];
-    for (let i = 0; i < 6; i++) silent.push(await dial(url));
+    for (let i = 0; i < 8; i++) silent.push(await dial(url));
     await Promise.all(silent.slice(0, 2).map(closed));
     client.write(live);
-    silent[5]?.write(live);
+    silent[7]?.write(live);
     await until('both are passed on', () => passed.length === 2);
     assert.deepEqual(
       silent.map(({ destroyed }) => destroyed),
-      [true, true, false, false, false, false],
+      [true, true, false, false, false, false, false, false],
     );
     for (const socket of [client, ...silent, ...passed]) socket.destroy();
   });
@@ -275,14 +275,14 @@ describe('connections of a gateway process to its gRPC port', () => {
   test('go on with the first bytes of their client, and are closed if it sends none, or when too many are silent', async () => {
     const { url, clock, passed } = await openGrpc({ connectionsMax: 8 });
     const silent: Socket[] = [];
-    for (let i = 0; i < 5; i++) silent.push(await dial(url));
+    for (let i = 0; i < 7; i++) silent.push(await dial(url));
     await closed(silent[0] as Socket);
-    silent[4]?.write('PRI');
+    silent[6]?.write('PRI');
     await until('it is passed on', () => passed.length === 1);
     assert.equal(String(passed[0]?.read()), 'PRI');
     clock.advance(20_000);
-    await Promise.all(silent.slice(1, 4).map(closed));
-    assert.equal(silent[4]?.destroyed, false);
+    await Promise.all(silent.slice(1, 6).map(closed));
+    assert.equal(silent[6]?.destroyed, false);
     for (const socket of [...silent, ...passed]) socket.destroy();
   });
 

@@ -6,7 +6,15 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { closePort, FastConnections, type FastRequest, type FastResponse, StalledResponses, TcpConnections } from '../connections/index.ts';
+import {
+  closePort,
+  FastConnections,
+  type FastRequest,
+  type FastResponse,
+  StalledResponses,
+  silentMaxOf,
+  TcpConnections,
+} from '../connections/index.ts';
 import type { PassedConnections } from './pass-on.ts';
 
 /** Those of the server's listener that apply before it. */
@@ -70,7 +78,7 @@ export class FrontServer {
       clock: deps.clock,
       patienceMs: limits.patienceMs,
       silentMs: limits.headersTimeoutMs,
-      silentMax: Math.ceil(limits.connectionsMax / 2),
+      silentMax: silentMaxOf(limits.connectionsMax),
       keepAliveMs: limits.keepAliveMs,
       accepts: isInference,
       passing: {

@@ -18,6 +18,7 @@ import {
   type FastResponse,
   requestIdOf,
   StalledResponses,
+  silentMaxOf,
   TcpConnections,
 } from '../../connections/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
@@ -359,7 +360,7 @@ export class Listener {
       clock: this.#options.clock,
       patienceMs: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
       silentMs: limits.headersTimeoutMs,
-      silentMax: Math.ceil(limits.connectionsMax / 2),
+      silentMax: silentMaxOf(limits.connectionsMax),
       keepAliveMs: limits.keepAliveMs,
       streamedMs: limits.requestTimeoutMs,
       accepts: (request) => this.#isFast(request),
