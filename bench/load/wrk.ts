@@ -46,9 +46,8 @@ export async function runWrk({ host, port, requests, concurrency, measureMs, cor
     });
     const script = fileURLToPath(new URL('./wrk.lua', import.meta.url));
     const load = ['-t1', `-c${concurrency}`, `-d${Math.ceil(measureMs / 1000)}s`, '-s', script, `http://${host}:${port}/`];
-    const pinned = core === undefined ? [] : ['taskset', '--cpu-list', String(core)];
-    const [program = 'wrk', ...more] = [...pinned, 'wrk'];
-    const { stdout } = await run(program, [...more, ...load, '--', ...files]);
+    const args = [...load, '--', ...files];
+    const { stdout } = await (core === undefined ? run('wrk', args) : run('taskset', ['--cpu-list', String(core), 'wrk', ...args]));
     const { answers, seconds, status, broken, ...latencyMs } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as WrkOutput;
     const failures = { ...(status > 0 ? { status } : {}), ...(broken > 0 ? { broken } : {}) };
     return { answers, ratePerSecond: answers / seconds, latencyMs, inTime: 1, failures, generatorCpu: null };

@@ -70,8 +70,12 @@ async function rejectRunning({ dataDir, databaseUrl, clock }: VerifyOptions): Pr
   if (holder !== null) throw new PlatformError('wrong_state', `${dataDir} is in use by ${holder}: ${advice}`);
   if (databaseUrl === null) return;
   const { db, close } = await readDatabase(databaseUrl, '', clock);
-  const server = await serverOn(db).finally(() => close());
-  if (server !== null) throw new PlatformError('wrong_state', `${databaseName(databaseUrl)} is in use by ${server}: ${advice}`);
+  try {
+    const server = await serverOn(db);
+    if (server !== null) throw new PlatformError('wrong_state', `${databaseName(databaseUrl)} is in use by ${server}: ${advice}`);
+  } finally {
+    await close();
+  }
 }
 
 async function stagingIn(parent: string): Promise<StagingFolder> {
