@@ -46,8 +46,10 @@ export function ratiosOf<Cell extends LoadCell>(
 /** Such as `, **2.00 x** (1.80-2.20)`; empty without ratios. */
 export function ratioText(ratios: readonly number[]): string {
   if (ratios.length === 0) return '';
-  const spread = ratios.length > 1 ? ` (${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)})` : '';
-  return `, **${median(ratios).toFixed(2)} x**${spread}`;
+  // Of nothing, any ratio is infinite.
+  const text = (ratio: number): string => (Number.isFinite(ratio) ? ratio.toFixed(2) : '∞');
+  const spread = ratios.length > 1 ? ` (${text(Math.min(...ratios))}-${text(Math.max(...ratios))})` : '';
+  return `, **${text(median(ratios))} x**${spread}`;
 }
 
 /** Marks cells during which other programs were busy. */
