@@ -5,5 +5,6 @@ export { FastRequest, FastResponse } from './fast-message.ts';
 export { errorBody, errorHeaders, httpStatus, httpStatusOf } from './http-errors.ts';
 export { acceptedEncoding, replyHeaders, sendInference } from './inference-reply.ts';
 export { requestIdOf } from './request-id.ts';
+export { silentMaxOf } from './silent-max.ts';
 export { StalledResponses } from './stalled-responses.ts';
-export { silentMaxOf, TcpConnections } from './tcp-connections.ts';
+export { TcpConnections } from './tcp-connections.ts';

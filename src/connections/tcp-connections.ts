@@ -24,11 +24,3 @@ export class TcpConnections {
     for (const socket of this.#open) socket.destroy();
   }
 }
-
-/**
- * How many of the connections that a server accepts may have sent nothing. Pools of clients open thousands in advance, and a quarter is left
- * for clients that send requests.
- */
-export function silentMaxOf(connectionsMax: number): number {
-  return Math.ceil(0.75 * connectionsMax);
-}
