@@ -23,6 +23,6 @@ export const youngGeneration = { fixed: '--semi-space-growth-factor=1', growing:
 /**
  * Set once a server is ready. Bodies that wait lie outside V8's heap. By default each 64 MiB of them begin a full collection, whose threads
  * keep two cores busy for 100 ms: under overload four in eight seconds. With the second flag they count towards the size at which the heap is
- * collected anyway: one or two. In a process that begins, or with little heap, it costs 10 MiB.
+ * collected anyway: one or two. Workers and gateway processes do without: the queue is not there.
  */
 export const servingFlags: readonly string[] = [youngGeneration.growing, '--external-memory-accounted-in-global-limit'];
